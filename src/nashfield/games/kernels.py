@@ -1,0 +1,115 @@
+"""Transition kernels: dense, sparse, and shifts on a grid.
+
+A kernel gives P(y | x, a) through two maps, each the transpose of the other: `expect`,
+(P v)(x, a) = sum_y P(y | x, a) v(y), and `push`, (m P)(y) = sum_{x,a} m(x, a) P(y | x, a).
+"""
+
+import abc
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from nashfield.typing import Array
+
+
+class Kernel(eqx.Module):
+    """Law of the next state given state and action."""
+
+    @abc.abstractmethod
+    def expect(self, values: Float[Array, "S"]) -> Float[Array, "S A"]:
+        """Expected value of `values` at the next state, for every state-action pair."""
+
+    @abc.abstractmethod
+    def push(self, mass: Float[Array, "S A"]) -> Float[Array, "S"]:
+        """Law of the next state if `mass` is the law of the state-action pair."""
+
+    @abc.abstractmethod
+    def dense(self) -> Float[Array, "S A S"]:
+        """The whole table P(y | x, a); for small games, checks and tests."""
+
+
+class Dense(Kernel):
+    """Kernel as a full table.
+
+    Attributes:
+        probabilities: (S, A, S), probabilities[x, a, y] = P(y | x, a).
+    """
+
+    probabilities: Float[Array, "S A Y"]
+
+    def expect(self, values: Float[Array, "S"]) -> Float[Array, "S A"]:
+        """See `Kernel.expect`."""
+        return jnp.einsum("xay,y->xa", self.probabilities, values, precision="highest")
+
+    def push(self, mass: Float[Array, "S A"]) -> Float[Array, "S"]:
+        """See `Kernel.push`."""
+        return jnp.einsum("xay,xa->y", self.probabilities, mass, precision="highest")
+
+    def dense(self) -> Float[Array, "S A S"]:
+        """See `Kernel.dense`."""
+        return jnp.asarray(self.probabilities)
+
+
+class Sparse(Kernel):
+    """Kernel as a list of K successors of every state-action pair.
+
+    Attributes:
+        successors: (S, A, K) integers in 0..S-1; a state may be named more than once.
+        probabilities: (S, A, K), or anything that broadcasts to it.
+        predecessors: (S, M) positions in the flattened (S, A, K) lists whose successor is the
+            row's state, padded with S * A * K; None for successors that depend on the mean field
+            (`push` then scatters, which is slower). Made by `predecessor_lists`.
+    """
+
+    successors: Int[Array, "S A K"]
+    probabilities: Float[Array, "#S #A #K"]
+    predecessors: Int[Array, "S M"] | None = None
+
+    def expect(self, values: Float[Array, "S"]) -> Float[Array, "S A"]:
+        """See `Kernel.expect`."""
+        return jnp.sum(self.probabilities * jnp.asarray(values)[self.successors], axis=-1)
+
+    def push(self, mass: Float[Array, "S A"]) -> Float[Array, "S"]:
+        """See `Kernel.push`."""
+        moved = jnp.asarray(mass)[:, :, None] * self.probabilities
+        if self.predecessors is None:
+            zeros = jnp.zeros(mass.shape[0], moved.dtype)
+            return zeros.at[self.successors.reshape(-1)].add(moved.reshape(-1))
+        # A gather: on CPU many times faster than the scatter above.
+        arrivals = moved.reshape(-1).at[self.predecessors].get(mode="fill", fill_value=0)
+        return jnp.sum(arrivals, axis=-1)
+
+    def dense(self) -> Float[Array, "S A S"]:
+        """See `Kernel.dense`."""
+        num_states, num_actions, _ = self.successors.shape
+        rows, columns = np.ogrid[:num_states, :num_actions]
+        table = jnp.zeros((num_states, num_actions, num_states))
+        return table.at[rows[:, :, None], columns[:, :, None], self.successors].add(
+            self.probabilities
+        )
+
+
+def predecessor_lists(successors: np.ndarray) -> np.ndarray | None:
+    """Turns successor lists (S, A, K) around, for `Sparse.predecessors`.
+
+    Args:
+        successors: (S, A, K) integers in 0..S-1, known in advance (not traced).
+
+    Returns:
+        (S, M) positions in the flattened lists, padded with S * A * K, where M is the largest
+        number of arrivals of any state; None where a few states draw so many arrivals that the
+        padding would outweigh the gain.
+    """
+    num_states = successors.shape[0]
+    flat = np.asarray(successors).reshape(-1)
+    arrivals = np.bincount(flat, minlength=num_states)
+    width = int(arrivals.max())
+    if width * num_states > 4 * flat.size:
+        return None
+    order = np.argsort(flat, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(arrivals)[:-1]])
+    table = np.full((num_states, width), flat.size, dtype=np.int32)
+    table[flat[order], np.arange(flat.size) - starts[flat[order]]] = order
+    return table

@@ -1,0 +1,1 @@
+"""Games of the literature, one family a file."""

@@ -1,0 +1,50 @@
+"""Names of games and solvers: how the command line, run folders and `nf.games` find them."""
+
+import difflib
+from importlib import import_module
+from typing import Any
+
+from nashfield.results import NashfieldError
+
+# kebab-case name -> (module below nashfield, class). Nothing is imported before it is asked for.
+GAMES: dict[str, tuple[str, str]] = {
+    "beach-bar": ("games.zoo.beach_bar", "BeachBar"),
+    "left-right": ("games.zoo.matrix", "LeftRight"),
+    "rock-paper-scissors": ("games.zoo.matrix", "RockPaperScissors"),
+}
+
+SOLVERS: dict[str, tuple[str, str]] = {
+    "online-mirror-descent": ("solvers.online_mirror_descent", "OnlineMirrorDescent"),
+}
+
+
+class UnknownNameError(NashfieldError, KeyError):
+    """A name that nothing bears; the message offers the nearest ones."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def find(table: dict[str, tuple[str, str]], name: str, kind: str) -> Any:
+    """The class that `name` stands for.
+
+    Args:
+        table: GAMES or SOLVERS.
+        name: its kebab-case name.
+        kind: "game" or "solver", for the message.
+
+    Raises:
+        UnknownNameError: nothing bears that name.
+    """
+    if name not in table:
+        raise UnknownNameError(f"unknown {kind} {name!r}; {suggest(name, table)}")
+    module, attribute = table[name]
+    return getattr(import_module(f"nashfield.{module}"), attribute)
+
+
+def suggest(name: str, known: Any) -> str:
+    """A clause for an error message: the nearest known names, or all of them."""
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    if near:
+        return "did you mean " + " or ".join(repr(n) for n in near) + "?"
+    return "known are: " + ", ".join(sorted(known))

@@ -1,0 +1,43 @@
+"""How a solve ended, and what to change if it ended badly."""
+
+import enum
+
+
+class Result(enum.IntEnum):
+    """Outcome of a solve; `str(result)` is a sentence for the user."""
+
+    MAX_ITERATIONS = 0
+    CONVERGED = 1
+    NONFINITE = 2
+
+    @property
+    def ok(self) -> bool:
+        """Whether the policy can be used."""
+        return self is not Result.NONFINITE
+
+    @property
+    def message(self) -> str:
+        """What happened and what to change."""
+        return _MESSAGES[self]
+
+    def __str__(self) -> str:
+        return self.message
+
+
+_MESSAGES = {
+    Result.MAX_ITERATIONS: "all iterations done",
+    Result.CONVERGED: "the tolerance was reached",
+    Result.NONFINITE: (
+        "the exploitability became NaN or infinite: lower the learning rate or raise the "
+        "temperature of the solver, check the game with nashfield.testing.check_game, or solve "
+        'in float64 (jax.config.update("jax_enable_x64", True))'
+    ),
+}
+
+
+class NashfieldError(Exception):
+    """Base of the errors whose message tells the user what to change."""
+
+
+class SolveError(NashfieldError, RuntimeError):
+    """A solve ended without a usable policy."""

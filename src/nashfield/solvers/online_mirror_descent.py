@@ -1,0 +1,55 @@
+"""Online mirror descent."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float, PRNGKeyArray
+
+from nashfield.dynamics import sweep
+from nashfield.games.base import FiniteGame
+from nashfield.solvers.base import AbstractSolver, StepInfo
+from nashfield.typing import Array, Scalar, scalar
+
+# log of the smallest normal double is -708: below, a probability is 0 and its log is lost.
+_MIN_LOGIT = -700.0
+
+
+class OnlineMirrorDescent(AbstractSolver):
+    """Cumulates action values and plays their softmax.
+
+    y <- y + learning_rate * Q of (pi, mu^pi); pi = softmax(y). Source: Perolat et al. (2022),
+    "Scaling mean field games by online mirror descent", algorithm 1.
+
+    Attributes:
+        learning_rate: eta.
+    """
+
+    learning_rate: Scalar = eqx.field(converter=scalar, default=0.1)
+
+    def init(
+        self, game: FiniteGame, policy: Float[Array, "T S A"], *, key: PRNGKeyArray
+    ) -> Float[Array, "T S A"]:
+        """Logits of `policy`."""
+        return logits(policy)
+
+    def step(
+        self, game: FiniteGame, state: Float[Array, "T S A"], *, key: PRNGKeyArray
+    ) -> tuple[Any, StepInfo]:
+        """One pass forward, one backward."""
+        current = sweep(game, jax.nn.softmax(state))
+        # Advantages in place of Q, and the shift by the maximum: softmax does not see either, and
+        # the logits keep their digits.
+        summed = state + self.learning_rate * current.advantages
+        summed = (summed - jnp.max(summed, -1, keepdims=True)).astype(state.dtype)
+        return summed, StepInfo.of(current)
+
+    def policy(self, game: FiniteGame, state: Float[Array, "T S A"]) -> Float[Array, "T S A"]:
+        """Softmax of the logits."""
+        return jax.nn.softmax(state)
+
+
+def logits(policy: Float[Array, "*batch A"]) -> Float[Array, "*batch A"]:
+    """Logarithms of a policy, clipped where an action is never played."""
+    return jnp.maximum(jnp.log(policy), _MIN_LOGIT)

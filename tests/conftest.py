@@ -1,0 +1,21 @@
+"""Shape and type checks of every annotated function, and double precision unless a test says so."""
+
+import jax
+import pytest
+from jaxtyping import install_import_hook
+
+# nashfield imports its modules lazily, inside tests: the hook stays for the whole session.
+install_import_hook("nashfield", "beartype.beartype")
+
+
+@pytest.fixture(autouse=True)
+def double_precision():
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(params=["float64", "float32"])
+def precision(request):
+    """Runs a test in both precisions; gives its name."""
+    with jax.enable_x64(request.param == "float64"):
+        yield request.param
