@@ -11,6 +11,7 @@ GAMES: dict[str, tuple[str, str]] = {
     "beach-bar": ("games.zoo.beach_bar", "BeachBar"),
     "left-right": ("games.zoo.matrix", "LeftRight"),
     "rock-paper-scissors": ("games.zoo.matrix", "RockPaperScissors"),
+    "susceptible-infected": ("games.zoo.susceptible_infected", "SusceptibleInfected"),
 }
 
 SOLVERS: dict[str, tuple[str, str]] = {
