@@ -12,6 +12,12 @@ GAMES: dict[str, tuple[str, str]] = {
     "left-right": ("games.zoo.matrix", "LeftRight"),
     "rock-paper-scissors": ("games.zoo.matrix", "RockPaperScissors"),
     "susceptible-infected": ("games.zoo.susceptible_infected", "SusceptibleInfected"),
+    "garnet": ("games.zoo.garnet", "Garnet"),
+    "random-coupled": ("games.zoo.random_classes", "CoupledGame"),
+    "random-cyclic": ("games.zoo.random_classes", "CyclicGame"),
+    "random-linear": ("games.zoo.random_linear", "RandomLinear"),
+    "random-monotone": ("games.zoo.random_classes", "MonotoneGame"),
+    "random-potential": ("games.zoo.random_classes", "PotentialGame"),
 }
 
 SOLVERS: dict[str, tuple[str, str]] = {
