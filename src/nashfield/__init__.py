@@ -3,7 +3,9 @@
 Names are imported on first use, so that a command pays only for what it needs.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -24,11 +26,16 @@ _NAMES = {
     "uniform_policy": "policies",
     "random_policy": "policies",
     "exploitability": "metrics",
+    "simulate": "metrics",
+    "social_welfare": "metrics",
+    "total_variation": "metrics",
+    "wasserstein": "metrics",
     "OnlineMirrorDescent": "solvers",
     "Solution": "solution",
     "Result": "results",
     "NashfieldError": "results",
     "SolveError": "results",
+    "run": "run",
     "solve": "solve",
 }
 
@@ -36,7 +43,19 @@ if TYPE_CHECKING:
     from nashfield import games as games
     from nashfield.dynamics import evaluate as evaluate
     from nashfield.dynamics import population_flow as population_flow
+    from nashfield.run import run as run
     from nashfield.solve import solve as solve
+
+
+class _Package(ModuleType):
+    """Keeps `nashfield.solve` a function, whoever imports the module of that name first."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in _NAMES or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
@@ -44,7 +63,7 @@ def __getattr__(name: str) -> Any:
         return import_module(f"nashfield.{name}")
     if name in _NAMES:
         value = getattr(import_module(f"nashfield.{_NAMES[name]}"), name)
-        globals()[name] = value  # `solve` the function takes the place of its module
+        globals()[name] = value
         return value
     raise AttributeError(f"module 'nashfield' has no attribute {name!r}")
 
