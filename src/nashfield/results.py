@@ -41,3 +41,11 @@ class NashfieldError(Exception):
 
 class SolveError(NashfieldError, RuntimeError):
     """A solve ended without a usable policy."""
+
+
+class GameError(NashfieldError, ValueError):
+    """A game that breaks its protocol; the message names the method, the time, and the entry."""
+
+
+class ParameterError(NashfieldError, ValueError):
+    """A parameter of a game or solver that is missing, unknown, or of the wrong kind."""
