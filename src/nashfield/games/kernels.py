@@ -7,9 +7,10 @@ A kernel gives P(y | x, a) through two maps, each the transpose of the other: `e
 import abc
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, PRNGKeyArray
 
 from nashfield.typing import Array
 
@@ -28,6 +29,16 @@ class Kernel(eqx.Module):
     @abc.abstractmethod
     def dense(self) -> Float[Array, "S A S"]:
         """The whole table P(y | x, a); for small games, checks and tests."""
+
+    def sample(
+        self, key: PRNGKeyArray, states: Int[Array, "N"], actions: Int[Array, "N"]
+    ) -> Int[Array, "N"]:
+        """Draws the next states of N agents, each from its own state and action.
+
+        Inverse distribution functions of one uniform number an agent: the same key gives the same
+        numbers, so two runs that differ little stay close to one another.
+        """
+        return Dense(self.dense()).sample(key, states, actions)
 
 
 class Dense(Kernel):
@@ -50,6 +61,25 @@ class Dense(Kernel):
     def dense(self) -> Float[Array, "S A S"]:
         """See `Kernel.dense`."""
         return jnp.asarray(self.probabilities)
+
+    def sample(
+        self, key: PRNGKeyArray, states: Int[Array, "N"], actions: Int[Array, "N"]
+    ) -> Int[Array, "N"]:
+        """See `Kernel.sample`; bisects, so that no (N, S) table of rows is made."""
+        cumulated = jnp.cumsum(self.probabilities, -1)
+        num_states = cumulated.shape[-1]
+        uniform = jax.random.uniform(key, states.shape, cumulated.dtype)
+        target = uniform * cumulated[states, actions, -1]
+
+        def halve(_, bounds):
+            low, high = bounds
+            middle = (low + high) // 2
+            right = cumulated[states, actions, middle] <= target
+            return jnp.where(right, middle + 1, low), jnp.where(right, high, middle)
+
+        # The answer is the first state whose cumulated probability exceeds the target.
+        bounds = (jnp.zeros_like(states), jnp.full_like(states, num_states - 1))
+        return jax.lax.fori_loop(0, (num_states - 1).bit_length(), halve, bounds)[0]
 
 
 class Sparse(Kernel):
@@ -89,6 +119,23 @@ class Sparse(Kernel):
         return table.at[rows[:, :, None], columns[:, :, None], self.successors].add(
             self.probabilities
         )
+
+    def sample(
+        self, key: PRNGKeyArray, states: Int[Array, "N"], actions: Int[Array, "N"]
+    ) -> Int[Array, "N"]:
+        """See `Kernel.sample`; looks at the K successors only."""
+        probabilities = jnp.asarray(self.probabilities)
+        row, column = (
+            index if size > 1 else 0
+            for index, size in zip((states, actions), probabilities.shape, strict=False)
+        )
+        num_successors = self.successors.shape[2]
+        weights = jnp.broadcast_to(probabilities[row, column], (*states.shape, num_successors))
+        cumulated = jnp.cumsum(weights, -1)
+        uniform = jax.random.uniform(key, states.shape, cumulated.dtype)
+        target = uniform * cumulated[:, -1]
+        choice = jnp.sum(cumulated <= target[:, None], -1)
+        return jnp.asarray(self.successors)[states, actions, choice].astype(states.dtype)
 
 
 def predecessor_lists(successors: np.ndarray) -> np.ndarray | None:

@@ -1,0 +1,252 @@
+"""The game among N agents: how well the mean field stands for them, and what one deviator gains."""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int, PRNGKeyArray
+from scipy.special import stdtrit
+
+from nashfield.dynamics import sweep
+from nashfield.dynamics.forward import crowd_slices
+from nashfield.games.base import FiniteGame
+from nashfield.mean_fields import FiniteFlow, FiniteMeanField
+from nashfield.metrics.distances import total_variation
+from nashfield.typing import Array
+
+# Array entries that one block of seeds may hold at a time, in every table of a step.
+_BLOCK_ENTRIES = 1 << 22
+
+
+class Estimate(eqx.Module):
+    """A mean over seeds with its 95% interval (Student's t).
+
+    Attributes:
+        mean: the mean.
+        lower: lower end of the interval.
+        upper: upper end of the interval.
+    """
+
+    mean: float
+    lower: float
+    upper: float
+
+    @classmethod
+    def of(cls, samples: Float[Array, "M"]) -> "Estimate":
+        """Mean and interval of independent samples (two at least)."""
+        samples = np.asarray(samples, np.float64)
+        mean = float(samples.mean())
+        error = float(samples.std(ddof=1)) / math.sqrt(samples.size)
+        width = float(stdtrit(samples.size - 1, 0.975)) * error
+        return cls(mean, mean - width, mean + width)
+
+    def __str__(self) -> str:
+        return f"{self.mean:.6g} [{self.lower:.6g}, {self.upper:.6g}]"
+
+
+class Simulation(eqx.Module):
+    """N agents play a mean-field policy, M times; M independent numbers of each kind.
+
+    Attributes:
+        returns: (M,) return of one agent, averaged over the N agents.
+        gains: (M,) return of one agent that plays the best response to the mean-field flow, less
+            its return under the policy with the same random numbers, while all others keep the
+            policy. The same difference against the frozen mean-field flow, whose mean is the
+            exploitability, serves as control variate: the mean stays what it is, the spread
+            shrinks as N grows.
+        distances: (M,) total variation between the empirical flow and the mean-field flow,
+            averaged over time.
+        flow: mean over the seeds of the empirical flow, (T + 1, S).
+        mean_field_flow: population flow of the policy, the limit of the empirical flow.
+        social_welfare: J(pi; mu^pi), the limit of the returns.
+        exploitability: of the policy, the limit of the gains.
+        num_agents: N.
+    """
+
+    returns: Float[Array, "M"]
+    gains: Float[Array, "M"]
+    distances: Float[Array, "M"]
+    flow: FiniteFlow
+    mean_field_flow: FiniteFlow
+    social_welfare: Float[Array, ""]
+    exploitability: Float[Array, ""]
+    num_agents: int = eqx.field(static=True)
+
+    @property
+    def mean_return(self) -> Estimate:
+        """Return of one agent when all N play the policy."""
+        return Estimate.of(self.returns)
+
+    @property
+    def gain(self) -> Estimate:
+        """What one deviator gains."""
+        return Estimate.of(self.gains)
+
+    @property
+    def distance(self) -> Estimate:
+        """Total variation between the empirical and the mean-field flow, averaged over time."""
+        return Estimate.of(self.distances)
+
+
+def simulate(
+    game: FiniteGame,
+    policy: Float[Array, "T S A"],
+    *,
+    num_agents: int,
+    num_seeds: int = 100,
+    key: PRNGKeyArray | None = None,
+) -> Simulation:
+    """Plays `policy` among N agents, with their empirical measure in place of the mean field.
+
+    The empirical measure is that of states and actions, and counts every agent, the deviator too.
+    The deviator is agent 0; it plays the best response to the mean-field flow, which does not know
+    the other agents' places. If the game is continuous in the mean field, its gain tends to the
+    exploitability as N grows, for many games at the rate N^-1/2 or faster (Saldi, Basar and
+    Raginsky 2018, "Markov-Nash equilibria in mean-field games with discounted cost").
+
+    Args:
+        game: the game.
+        policy: (T, S, A), rows sum to 1.
+        num_agents: N.
+        num_seeds: M, independent repetitions; the intervals shrink like M^-1/2.
+        key: key(0) if None.
+
+    Returns:
+        Returns, gains and distances of every seed, with means and intervals as properties.
+
+    Raises:
+        ValueError: num_agents < 1, num_seeds < 2, or the policy has the wrong shape.
+    """
+    if num_agents < 1:
+        raise ValueError(f"num_agents must be at least 1, not {num_agents}")
+    if num_seeds < 2:
+        raise ValueError(f"num_seeds must be at least 2 for an interval, not {num_seeds}")
+    shape = (game.horizon, game.num_states, game.num_actions)
+    if policy.shape != shape:
+        raise ValueError(
+            f"the policy has shape {policy.shape}, but the game has (horizon, num_states, "
+            f"num_actions) = {shape}"
+        )
+    key = jax.random.key(0) if key is None else key
+    return _simulate(game, jnp.asarray(policy), num_agents, num_seeds, key)
+
+
+@eqx.filter_jit
+def _simulate(game, policy, num_agents: int, num_seeds: int, key) -> Simulation:
+    crowd = sweep(game, policy)
+    response = jax.nn.one_hot(
+        jnp.argmax(crowd.optimal_advantages, -1), game.num_actions, dtype=policy.dtype
+    )
+
+    def one_seed(index: Int[Array, ""]):
+        seed = jax.random.fold_in(key, index)
+
+        # Both runs draw the same numbers: under vmap they are drawn once.
+        def run(deviates):
+            first = jnp.where(deviates, response, policy)
+            return _play(game, policy, first, crowd.flow, num_agents, seed)
+
+        means, own, frozen, flows = jax.vmap(run)(jnp.array([False, True]))
+        # The same two runs against the frozen flow gain the exploitability on average: what they
+        # gain by luck is luck here too, and is taken off.
+        gain = own[1] - own[0] - (frozen[1] - frozen[0]) + crowd.exploitability
+        distance = jnp.mean(total_variation(flows[0], crowd.flow))
+        return (means[0], gain, distance), flows[0]
+
+    def block(flow, indices):
+        samples, flows = jax.vmap(one_seed)(indices)
+        # The last block is filled up with seeds that nobody counts.
+        counted = (indices < num_seeds).astype(flow.dtype)
+        return flow + jnp.tensordot(counted, flows, 1, precision="highest"), samples
+
+    size = _block_size(game, policy, num_agents, num_seeds)
+    num_blocks = -(-num_seeds // size)
+    indices = jnp.arange(num_blocks * size).reshape(num_blocks, size)
+    flow, samples = jax.lax.scan(block, jnp.zeros_like(crowd.flow.states), indices)
+    returns, gains, distances = (values.reshape(-1)[:num_seeds] for values in samples)
+    return Simulation(
+        returns=returns,
+        gains=gains,
+        distances=distances,
+        flow=FiniteFlow(flow / num_seeds),
+        mean_field_flow=crowd.flow,
+        social_welfare=crowd.value,
+        exploitability=crowd.exploitability,
+        num_agents=num_agents,
+    )
+
+
+def _play(game, policy, first, flow, num_agents: int, key):
+    """One run of N agents, where agent 0 plays the policy `first`.
+
+    A double of agent 0 lives in the frozen `flow`, with the same random numbers.
+
+    Returns:
+        Mean return of all agents, return of agent 0, return of its double, and the empirical flow
+        (T + 1, S).
+    """
+    num_states, num_actions, dtype = game.num_states, game.num_actions, policy.dtype
+
+    def frequencies(places, size: int):
+        # Integers first: a sum of many times 1 / N would lose digits in float32.
+        counts = jnp.zeros(size, jnp.int32).at[places].add(1)
+        return (counts / num_agents).astype(dtype)
+
+    def step(carry, slices):
+        states, double, totals, frozen_total = carry
+        t, policy_t, first_t, frozen = slices
+        keys = jax.random.split(jax.random.fold_in(key, t), 4)
+        own_action = _draw(keys[0], first_t[states[:1]])
+        actions = jnp.concatenate([own_action, _draw(keys[1], policy_t[states[1:]])])
+        double_action = _draw(keys[0], first_t[double])
+
+        joint = frequencies(states * num_actions + actions, num_states * num_actions)
+        joint = joint.reshape(num_states, num_actions)
+        present = jnp.sum(joint, -1)
+        # Where no agent is there is nothing to count: what agents would do there.
+        played = jnp.where(present[:, None] > 0, joint / present[:, None], policy_t)
+        crowd = FiniteMeanField(present, played)
+
+        totals += game.reward(t, crowd)[states, actions].astype(dtype)
+        frozen_total += game.reward(t, frozen)[double, double_action].astype(dtype)
+        kernel = game.transition(t, crowd)
+        own_move = kernel.sample(keys[2], states[:1], actions[:1])
+        moved = kernel.sample(keys[3], states[1:], actions[1:])
+        double = game.transition(t, frozen).sample(keys[2], double, double_action)
+        return (jnp.concatenate([own_move, moved]), double, totals, frozen_total), present
+
+    start_key = jax.random.fold_in(key, game.horizon)
+    start = jnp.cumsum(jnp.asarray(game.initial(), dtype))
+    target = jax.random.uniform(start_key, (num_agents,), dtype) * start[-1]
+    states = jnp.searchsorted(start, target, side="right").astype(jnp.int32)
+    slices = (jnp.arange(game.horizon), policy, first, crowd_slices(flow))
+    carry = (states, states[:1], jnp.zeros(num_agents, dtype), jnp.zeros(1, dtype))
+    (states, double, totals, frozen_total), path = jax.lax.scan(step, carry, slices)
+    last = frequencies(states, num_states)
+    totals += jnp.asarray(game.terminal_reward(FiniteMeanField(last)), dtype)[states]
+    terminal = jnp.asarray(game.terminal_reward(FiniteMeanField(flow.states[-1])), dtype)
+    frozen_total += terminal[double]
+    path = jnp.concatenate([path, last[None]])
+    return jnp.mean(totals), totals[0], frozen_total[0], path
+
+
+def _draw(key, rows: Float[Array, "N A"]) -> Int[Array, "N"]:
+    """One action for every row of probabilities, by its inverse distribution function."""
+    cumulated = jnp.cumsum(rows, -1)
+    uniform = jax.random.uniform(key, rows.shape[:1], rows.dtype)
+    return jnp.sum(cumulated <= uniform[:, None] * cumulated[:, -1:], -1, dtype=jnp.int32)
+
+
+def _block_size(game, policy, num_agents: int, num_seeds: int) -> int:
+    """Seeds at a time, so that all tables of one step stay in check."""
+
+    def tables(policy):
+        crowd = FiniteMeanField(policy[0, :, 0], policy[0])
+        return game.transition(jnp.asarray(0), crowd), game.reward(jnp.asarray(0), crowd)
+
+    shapes = jax.tree.leaves(eqx.filter_eval_shape(tables, policy))
+    entries = sum(math.prod(leaf.shape) for leaf in shapes if hasattr(leaf, "shape"))
+    entries += game.num_states * (game.horizon + 1) + num_agents * game.num_actions
+    return max(1, min(num_seeds, _BLOCK_ENTRIES // (2 * entries)))
