@@ -1,0 +1,292 @@
+"""Games and solvers by name, a user's game from a file, and what to write down to get them back."""
+
+import hashlib
+import importlib.util
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from nashfield.games.base import AbstractGame, StationaryGame
+from nashfield.games.checks import check_game
+from nashfield.parameters import Parameter, build, parameters_of
+from nashfield.registry import GAMES, SOLVERS, find, suggest
+from nashfield.results import GameError
+
+_NO_PARAMETERS: Mapping[str, Any] = {}
+
+
+def load_game(spec: str, parameters: Mapping[str, Any] = _NO_PARAMETERS) -> Any:
+    """A game by its name, or from a user's file.
+
+    Args:
+        spec: a name of the zoo ("beach-bar"), or "path/to/my_game.py:MyGame"; such a file is run.
+        parameters: of the constructor, as text or of the right type.
+
+    Returns:
+        The game; one from a file has passed `check_game`.
+
+    Raises:
+        UnknownNameError: no game, or no parameter, of that name.
+        ParameterError: see `parameters.build`.
+        GameError: the file cannot be read or run, it has no such class, or its game is wrong.
+    """
+    if not _is_file(spec):
+        return build(find(GAMES, spec, "game"), parameters, spec)
+    path, _, name = spec.rpartition(":") if re.search(r"\.py:[^/\\]*$", spec) else (spec, "", "")
+    cls = _game_class(Path(path), name)
+    game = build(cls, parameters, name)
+    check_game(game)
+    return game
+
+
+def load_solver(name: str, parameters: Mapping[str, Any] = _NO_PARAMETERS) -> Any:
+    """A solver by its name.
+
+    Args:
+        name: such as "online-mirror-descent".
+        parameters: of the constructor, as text or of the right type; a solver within a solver is
+            named, or given as a specification (see `spec_of`).
+
+    Raises:
+        UnknownNameError: no solver, or no parameter, of that name.
+        ParameterError: see `parameters.build`.
+    """
+    return build(find(SOLVERS, name, "solver"), parameters, name, load_module=_inner_solver)
+
+
+def spec_of(thing: Any) -> dict[str, Any] | None:
+    """What `from_spec` makes an equal game or solver of, in terms that JSON can hold.
+
+    Args:
+        thing: a game or a solver.
+
+    Returns:
+        {"name", "parameters"} for those of the library; {"file", "class", "sha256", "parameters"}
+        for a class in a user's file; None if no call of the constructor gives it back, as after
+        `eqx.tree_at`.
+    """
+    cls = type(thing)
+    head = _head_of(cls)
+    if head is None:
+        return None
+    parameters = {}
+    for parameter in parameters_of(cls):
+        try:
+            parameters[parameter.name] = _plain(getattr(thing, parameter.name))
+        except (AttributeError, TypeError):
+            if parameter.required:
+                return None
+    try:
+        again = build(cls, parameters, cls.__name__, load_module=_inner_solver)
+    except Exception:
+        return None
+    return {**head, "parameters": parameters} if _equal(thing, again) else None
+
+
+def from_spec(spec: Mapping[str, Any], *, run_file: bool = False) -> Any:
+    """The game or solver that `spec_of` wrote down.
+
+    Args:
+        spec: what `spec_of` returned.
+        run_file: whether a user's file may be run. A specification that comes from elsewhere could
+            name any file.
+
+    Raises:
+        GameError: the specification names a file that may not be run, or that has changed since.
+        UnknownNameError: as `load_game`.
+        ParameterError: as `load_game`.
+    """
+    parameters = spec.get("parameters", {})
+    if "file" not in spec:
+        name = spec.get("name", "")
+        return (load_solver if name in SOLVERS else load_game)(name, parameters)
+    source = f"{spec['file']}:{spec['class']}"
+    if not run_file:
+        raise GameError(
+            f"this game comes from a file, which is not run unasked: load it with {source!r} "
+            "yourself, if you trust it"
+        )
+    path = Path(spec["file"])
+    if path.is_file() and _sha256(path) != spec["sha256"]:
+        raise GameError(f"{path} has changed since this game was written down")
+    return load_game(source, parameters)
+
+
+def describe(cls: type) -> dict[str, Any]:
+    """What a listing says of a class of games or solvers, in terms that JSON can hold.
+
+    Returns:
+        name; kind ("finite", "stationary", or "solver"); summary (first sentence of the docstring);
+        parameters (a list of name, default, type; no default where it is required); source (the
+        sentence after "Source:", or None).
+    """
+    kind = "solver"
+    if issubclass(cls, AbstractGame):
+        kind = "stationary" if issubclass(cls, StationaryGame) else "finite"
+    text = " ".join((cls.__doc__ or "").split("Attributes:")[0].split())
+    _, found, source = text.partition("Source: ")
+    head = _head_of(cls) or {}
+    return {
+        "name": head.get("name", cls.__name__),
+        "kind": kind,
+        "summary": _first_sentence(text),
+        "parameters": [_listed(p) for p in parameters_of(cls)],
+        "source": _first_clause(source) if found else None,
+    }
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"\.(?=\s|$)", text, maxsplit=1)[0]
+
+
+def _first_clause(text: str) -> str:
+    """Up to the first full stop, colon or semicolon outside of quotes and parentheses."""
+    depth, quoted = 0, False
+    for i, letter in enumerate(text):
+        quoted ^= letter == '"'
+        depth += (letter == "(") - (letter == ")")
+        # "et al. (2022)" and "section 5.1" go on behind the stop.
+        ends = letter in ":;." and re.match(r"\s+[^\s(]|\s*$", text[i + 1 :])
+        if ends and not quoted and depth == 0:
+            return text[:i]
+    return text
+
+
+def _listed(parameter: Parameter) -> dict[str, Any]:
+    listed: dict[str, Any] = {"name": parameter.name, "type": parameter.type}
+    if not parameter.required:
+        try:
+            listed["default"] = _plain(parameter.default)
+        except TypeError:
+            listed["default"] = repr(parameter.default)
+    if parameter.choices:
+        listed["choices"] = list(parameter.choices)
+    return listed
+
+
+def _is_file(spec: str) -> bool:
+    return spec.endswith(".py") or ".py:" in spec or "/" in spec or "\\" in spec
+
+
+def _game_class(path: Path, name: str) -> type:
+    """The class of games `name` of a user's file."""
+    if path.suffix != ".py":
+        raise GameError(f"{path} names no Python file: write path/to/my_game.py:MyGame")
+    if not path.is_file():
+        raise GameError(f"there is no file {path}")
+    module = _run(path.resolve())
+    games = [
+        key
+        for key, value in vars(module).items()
+        if isinstance(value, type)
+        and issubclass(value, AbstractGame)
+        and value.__module__ == module.__name__
+    ]
+    has = f"it has {', '.join(games)}" if games else "it has no game"
+    if not name:
+        raise GameError(f"say which game of {path.name}: write {path}:NAME; {has}")
+    cls = getattr(module, name, None)
+    if cls is None:
+        near = f"; {suggest(name, games)}" if games else ""
+        raise GameError(f"{path} has no class {name}; {has}{near}")
+    if not isinstance(cls, type) or not issubclass(cls, AbstractGame):
+        raise GameError(
+            f"{name} of {path} is no game: derive it from nashfield.FiniteGame, "
+            "nashfield.SeparableGame, or nashfield.StationaryGame"
+        )
+    lacking = sorted(
+        {*getattr(cls, "__abstractmethods__", ()), *getattr(cls, "__abstractvars__", ())}
+    )
+    if lacking:
+        raise GameError(f"{name} of {path} lacks {', '.join(lacking)}")
+    return cls
+
+
+def _run(path: Path) -> ModuleType:
+    """Runs a user's file as a module of its own; its neighbours can be imported by it."""
+    digest = _sha256(path)
+    spec = importlib.util.spec_from_file_location(f"nashfield_user_{digest[:16]}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    module.__dict__["__sha256__"] = digest
+    sys.modules[module.__name__] = module  # dataclasses look their module up
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[module.__name__]
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [f.lineno for f in frames if f.filename == str(path)]
+        if isinstance(error, SyntaxError):
+            lines = [error.lineno]
+        at = f" at line {lines[-1]}" if lines else ""
+        raise GameError(f"{path} fails{at}: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+def _inner_solver(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return load_solver(value["name"], value.get("parameters", {}))
+    return load_solver(value)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _head_of(cls: type) -> dict[str, str] | None:
+    """How a specification names the class."""
+    for table in (GAMES, SOLVERS):
+        for name, (module, attribute) in table.items():
+            if (cls.__module__, cls.__qualname__) == (f"nashfield.{module}", attribute):
+                return {"name": name}
+    try:
+        path = Path(inspect.getfile(cls)).resolve()
+        digest = vars(sys.modules[cls.__module__]).get("__sha256__") or _sha256(path)
+    except (OSError, TypeError, KeyError):
+        return None
+    if cls.__qualname__ != cls.__name__:  # defined inside a function: no loader finds it
+        return None
+    return {"file": str(path), "class": cls.__name__, "sha256": digest}
+
+
+def _plain(value: Any) -> Any:
+    """`value` in terms that JSON can hold.
+
+    Raises:
+        TypeError: there are none.
+    """
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value)  # strict JSON has no infinity
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.ndarray | np.generic | jax.Array):
+        return _plain(np.asarray(value).tolist())
+    if isinstance(value, eqx.Module):
+        spec = spec_of(value)
+        if spec is not None and "name" in spec:
+            return spec
+    raise TypeError(value)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two modules agree to the last digit, wherever their arrays are held."""
+    leaves, structure = jax.tree.flatten(one)
+    others, other_structure = jax.tree.flatten(other)
+    if structure != other_structure:
+        return False
+    pairs = zip(leaves, others, strict=True)
+    return all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in pairs)
