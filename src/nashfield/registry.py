@@ -31,6 +31,12 @@ GAMES: dict[str, tuple[str, str]] = {
 
 SOLVERS: dict[str, tuple[str, str]] = {
     "online-mirror-descent": ("solvers.online_mirror_descent", "OnlineMirrorDescent"),
+    "boltzmann-policy-iteration": ("solvers.boltzmann", "BoltzmannPolicyIteration"),
+    "fictitious-play": ("solvers.fictitious_play", "FictitiousPlay"),
+    "fixed-point": ("solvers.fixed_point", "FixedPoint"),
+    "mf-omo": ("solvers.mf_omo", "MFOMO"),
+    "munchausen-online-mirror-descent": ("solvers.munchausen", "MunchausenOnlineMirrorDescent"),
+    "prior-descent": ("solvers.prior_descent", "PriorDescent"),
 }
 
 
