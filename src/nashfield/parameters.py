@@ -1,7 +1,9 @@
 """Constructor parameters from text: what the command line and run folders build things with."""
 
 import ast
+import dataclasses
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -10,11 +12,18 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import numpy as np
 
-from nashfield.registry import UnknownNameError, suggest
+from nashfield.registry import SOLVERS, UnknownNameError, find, suggest
 from nashfield.results import NashfieldError, ParameterError
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
-_A = {"integer": "an integer", "array": "an array of numbers", "module": "a solver's name"}
+_MEANING = {
+    "integer": "an integer",
+    "number": "a number",
+    "bool": "true or false",
+    "text": "text",
+    "tuple": "a list such as 1,2,3",
+    "array": "a number, or numbers such as 1,2,3",
+}
 
 
 class Parameter(NamedTuple):
@@ -23,17 +32,19 @@ class Parameter(NamedTuple):
     Attributes:
         name: as it is written.
         default: its default, or `inspect.Parameter.empty` where it is required.
-        type: "integer", "number", "bool", "text", "tuple", "array", "module" (another solver), or
-            "value" where nothing is known.
+        kind: "integer", "number", "bool", "text", "tuple", "array", "module" (a part, such as
+            another solver, given by its name), or "value" where nothing is known.
         choices: the values that it may take, where they are listed.
         optional: whether None will do.
+        part: of a "module", the class that the part must belong to.
     """
 
     name: str
     default: Any
-    type: str
+    kind: str
     choices: tuple[Any, ...] = ()
     optional: bool = False
+    part: type | None = None
 
     @property
     def required(self) -> bool:
@@ -57,20 +68,13 @@ def parameters_of(cls: Callable) -> list[Parameter]:
     return [_parameter(cls, p) for p in taken]
 
 
-def build(
-    cls: Callable,
-    parameters: Mapping[str, Any],
-    name: str,
-    *,
-    load_module: Callable[[Any], Any] | None = None,
-) -> Any:
+def build(cls: Callable, parameters: Mapping[str, Any], name: str) -> Any:
     """Calls `cls` with parameters that may be text.
 
     Args:
         cls: a class of games or solvers.
         parameters: per name its value, of the right type or as text ("200", "0.1", "true", "1,2").
         name: what the user calls `cls`, for messages.
-        load_module: makes a solver of the name of one, for solvers that hold another.
 
     Returns:
         The game or solver.
@@ -85,7 +89,7 @@ def build(
         if key not in known:
             hint = suggest(key, known) if known else "it takes none"
             raise UnknownNameError(f"{name} has no parameter {key!r}; {hint}")
-        values[key] = _convert(known[key], value, name, load_module)
+        values[key] = _convert(known[key], value, name)
     missing = [p.name for p in known.values() if p.required and p.name not in values]
     if missing:
         example = f"{missing[0]}=..."
@@ -104,15 +108,22 @@ def _parameter(cls: Any, parameter: inspect.Parameter) -> Parameter:
     field = getattr(cls, "__dataclass_fields__", {}).get(parameter.name)
     if field is not None and annotation in (Any, parameter.empty):
         annotation = field.type  # a field with a converter is annotated by what that takes
-    kinds = [_kind(a) for a in _members(annotation)]
+    members = _members(annotation)
+    kinds = [_kind(a) for a in members]
     default = parameter.default
+    if field is not None and field.default_factory is not dataclasses.MISSING:
+        default = field.default_factory()
     kind = next((k for k in kinds if k not in ("none", "value")), "value")
-    if kind == "value" and default is not parameter.empty:
-        kind = _kind_of_value(default)
-    if set(kinds) >= {"integer", "number"}:
+    if "array" in kinds:
+        kind = "array"
+    elif "integer" in kinds and "number" in kinds:
         kind = "number"
+    elif kind == "value" and default is not parameter.empty:
+        kind = _kind_of_value(default)
+    part = members[kinds.index("module")] if "module" in kinds else None
     choices = typing.get_args(annotation) if typing.get_origin(annotation) is typing.Literal else ()
-    return Parameter(parameter.name, default, kind, choices, "none" in kinds or default is None)
+    optional = "none" in kinds or default is None
+    return Parameter(parameter.name, default, kind, choices, optional, part)
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:
@@ -149,27 +160,48 @@ def _kind_of_value(value: Any) -> str:
     return "module" if isinstance(value, eqx.Module) else "value"
 
 
-def _convert(parameter: Parameter, value: Any, name: str, load_module: Callable | None) -> Any:
+def _convert(parameter: Parameter, value: Any, name: str) -> Any:
     if parameter.optional and (value is None or str(value).lower() == "none"):
         return None
+    if parameter.part is not None:
+        return _part(parameter, parameter.part, value, name)
     try:
-        if parameter.type == "module" and not isinstance(value, eqx.Module):
-            if load_module is None:
-                raise ValueError(value)
-            result = load_module(value)
-        else:
-            result = _CONVERTERS.get(parameter.type, lambda x: x)(value)
+        result = _CONVERTERS.get(parameter.kind, lambda x: x)(value)
     except (ValueError, TypeError, SyntaxError, OverflowError):
-        kind = _A.get(parameter.type, f"a {parameter.type}")
-        hint = {"bool": " (true or false)", "tuple": " of numbers, such as 1,2,3"}
-        raise ParameterError(
-            f"{parameter.name} of {name} must be {kind}{hint.get(parameter.type, '')}, "
-            f"not {value!r}"
-        ) from None
+        meaning = _MEANING[parameter.kind]
+        text = f"{parameter.name} of {name} must be {meaning}, not {value!r}"
+        raise ParameterError(text) from None
     if parameter.choices and result not in parameter.choices:
         listed = ", ".join(map(str, parameter.choices))
         raise ParameterError(f"{parameter.name} of {name} must be one of {listed}, not {value!r}")
     return result
+
+
+def _part(parameter: Parameter, part: type, value: Any, name: str) -> Any:
+    """A part by its name, or by {"name": ..., "parameters": {...}}."""
+    if isinstance(value, part):
+        return value
+    known = parts_of(part)
+    value = {"name": value} if isinstance(value, str) else value
+    if not isinstance(value, Mapping) or value.get("name") not in known:
+        wrong = value.get("name") if isinstance(value, Mapping) else value
+        hint = suggest(str(wrong), known)
+        raise UnknownNameError(f"{parameter.name} of {name} cannot be {wrong!r}; {hint}")
+    return build(known[value["name"]], value.get("parameters", {}), value["name"])
+
+
+def parts_of(part: type) -> dict[str, type]:
+    """The library's concrete classes that derive from `part`, by name ("exact-best-response")."""
+    solvers = {name: find(SOLVERS, name, "solver") for name in SOLVERS}
+    known = {name: cls for name, cls in solvers.items() if issubclass(cls, part)}
+    waiting = [part]
+    while waiting:
+        cls = waiting.pop()
+        waiting += cls.__subclasses__()
+        ours = cls.__module__.startswith("nashfield.")
+        if ours and not inspect.isabstract(cls) and cls not in known.values():
+            known[re.sub(r"(?<=[a-z])(?=[A-Z])", "-", cls.__name__).lower()] = cls
+    return known
 
 
 def _integer(value: Any) -> int:
@@ -209,7 +241,6 @@ def _tuple(value: Any) -> tuple:
         value = ast.literal_eval(f"({value},)")
         if len(value) == 1 and isinstance(value[0], tuple | list):
             value = value[0]
-        np.asarray(value, dtype=float)
     if not isinstance(value, tuple | list):
         raise TypeError(value)
     return tuple(tuple(v) if isinstance(v, list) else v for v in value)
@@ -218,7 +249,10 @@ def _tuple(value: Any) -> tuple:
 def _array(value: Any) -> Any:
     if isinstance(value, str):
         value = _tuple(value)
-    return np.asarray(value, dtype=float) if isinstance(value, tuple | list) else value
+        value = value[0] if len(value) == 1 else value
+    if isinstance(value, bool):
+        raise TypeError(value)
+    return value if hasattr(value, "dtype") else np.asarray(value, dtype=float)
 
 
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {

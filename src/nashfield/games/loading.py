@@ -17,9 +17,9 @@ import numpy as np
 
 from nashfield.games.base import AbstractGame, StationaryGame
 from nashfield.games.checks import check_game
-from nashfield.parameters import Parameter, build, parameters_of
+from nashfield.parameters import Parameter, build, parameters_of, parts_of
 from nashfield.registry import GAMES, SOLVERS, find, suggest
-from nashfield.results import GameError
+from nashfield.results import GameError, NashfieldError
 
 _NO_PARAMETERS: Mapping[str, Any] = {}
 
@@ -53,14 +53,14 @@ def load_solver(name: str, parameters: Mapping[str, Any] = _NO_PARAMETERS) -> An
 
     Args:
         name: such as "online-mirror-descent".
-        parameters: of the constructor, as text or of the right type; a solver within a solver is
-            named, or given as a specification (see `spec_of`).
+        parameters: of the constructor, as text or of the right type; a part, such as a best
+            response, is named.
 
     Raises:
         UnknownNameError: no solver, or no parameter, of that name.
         ParameterError: see `parameters.build`.
     """
-    return build(find(SOLVERS, name, "solver"), parameters, name, load_module=_inner_solver)
+    return build(find(SOLVERS, name, "solver"), parameters, name)
 
 
 def spec_of(thing: Any) -> dict[str, Any] | None:
@@ -78,16 +78,10 @@ def spec_of(thing: Any) -> dict[str, Any] | None:
     head = _head_of(cls)
     if head is None:
         return None
-    parameters = {}
-    for parameter in parameters_of(cls):
-        try:
-            parameters[parameter.name] = _plain(getattr(thing, parameter.name))
-        except (AttributeError, TypeError):
-            if parameter.required:
-                return None
     try:
-        again = build(cls, parameters, cls.__name__, load_module=_inner_solver)
-    except Exception:
+        parameters = _parameters(thing)
+        again = build(cls, parameters, cls.__name__)
+    except (TypeError, NashfieldError):
         return None
     return {**head, "parameters": parameters} if _equal(thing, again) else None
 
@@ -162,7 +156,7 @@ def _first_clause(text: str) -> str:
 
 
 def _listed(parameter: Parameter) -> dict[str, Any]:
-    listed: dict[str, Any] = {"name": parameter.name, "type": parameter.type}
+    listed: dict[str, Any] = {"name": parameter.name, "type": parameter.kind}
     if not parameter.required:
         try:
             listed["default"] = _plain(parameter.default)
@@ -235,12 +229,6 @@ def _run(path: Path) -> ModuleType:
     return module
 
 
-def _inner_solver(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return load_solver(value["name"], value.get("parameters", {}))
-    return load_solver(value)
-
-
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -251,12 +239,13 @@ def _head_of(cls: type) -> dict[str, str] | None:
         for name, (module, attribute) in table.items():
             if (cls.__module__, cls.__qualname__) == (f"nashfield.{module}", attribute):
                 return {"name": name}
+    inside = "." in cls.__qualname__  # of a function or a class, where no loader finds it
+    if inside or cls.__module__.startswith("nashfield."):
+        return None
     try:
         path = Path(inspect.getfile(cls)).resolve()
         digest = vars(sys.modules[cls.__module__]).get("__sha256__") or _sha256(path)
     except (OSError, TypeError, KeyError):
-        return None
-    if cls.__qualname__ != cls.__name__:  # defined inside a function: no loader finds it
         return None
     return {"file": str(path), "class": cls.__name__, "sha256": digest}
 
@@ -276,10 +265,26 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic | jax.Array):
         return _plain(np.asarray(value).tolist())
     if isinstance(value, eqx.Module):
-        spec = spec_of(value)
-        if spec is not None and "name" in spec:
-            return spec
+        names = [name for name, cls in parts_of(type(value)).items() if cls is type(value)]
+        if names:
+            return {"name": names[0], "parameters": _parameters(value)}
     raise TypeError(value)
+
+
+def _parameters(thing: Any) -> dict[str, Any]:
+    """The constructor's parameters, read off the attributes of the same names.
+
+    Raises:
+        TypeError: a required one is not there, or JSON cannot hold it.
+    """
+    parameters = {}
+    for parameter in parameters_of(type(thing)):
+        try:
+            parameters[parameter.name] = _plain(getattr(thing, parameter.name))
+        except (AttributeError, TypeError) as error:
+            if parameter.required:
+                raise TypeError(parameter.name) from error
+    return parameters
 
 
 def _equal(one: Any, other: Any) -> bool:
