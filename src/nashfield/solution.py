@@ -1,5 +1,6 @@
 """What a solve returns."""
 
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -8,6 +9,7 @@ import jax.core
 import numpy as np
 from jaxtyping import Float, Int
 
+from nashfield import record, storage
 from nashfield.games.base import FiniteGame
 from nashfield.mean_fields import FiniteFlow
 from nashfield.results import Result
@@ -26,8 +28,9 @@ class Solution(eqx.Module):
         num_steps: iterations done.
         result_code: see `result`.
         state: the solver's state, to go on from.
-        game: the game that was solved.
-        solver: what solved it.
+        game: the game that was solved; None if it is not known (see `load`).
+        solver: what solved it, or None.
+        stats: seconds and the like, from `run`.
     """
 
     policy: Float[Array, "*batch T S A"]
@@ -38,6 +41,7 @@ class Solution(eqx.Module):
     state: Any
     game: FiniteGame | None
     solver: AbstractSolver | None
+    stats: dict[str, float] = eqx.field(default_factory=dict)
 
     @property
     def exploitability(self) -> float | Float[Array, "*batch"]:
@@ -53,6 +57,80 @@ class Solution(eqx.Module):
     def result(self) -> Result:
         """How the solve ended; under a batch, the worst of them."""
         return Result(int(np.max(np.asarray(self.result_code))))
+
+    def save(self, folder: str | Path) -> None:
+        """Writes config.json, history.csv and solution.npz into a new or empty folder.
+
+        The solver's state is not kept: `run` with a folder of its own keeps it in checkpoints.
+
+        Args:
+            folder: where to; made if need be.
+
+        Raises:
+            RunFolderError: the folder is not empty or cannot be written.
+            ValueError: this is a batch of solutions, or its game is not known.
+        """
+        if np.ndim(self.result_code):
+            raise ValueError(
+                "this is a batch of solutions: save them one by one, for the first one "
+                "eqx.filter(jax.tree.map(lambda x: x[0], ...))"
+            )
+        if self.game is None or self.solver is None:
+            raise ValueError("the game or the solver of this solution is not known")
+        folder = Path(folder)
+        storage.new_folder(folder)
+        settings = {"num_iterations": int(self.num_steps)}
+        storage.write_config(folder, record.make_config(self.game, self.solver, **settings))
+        table = np.stack([self.history[name] for name in storage.COLUMNS[1:]], axis=1)
+        storage.write_history(folder / storage.HISTORY, table)
+        storage.write_arrays(folder / storage.SOLUTION, self.arrays())
+
+    def arrays(self) -> dict[str, Array]:
+        """What solution.npz holds."""
+        return {
+            "policy": self.policy,
+            "flow": self.flow.states,
+            "num_steps": self.num_steps,
+            "result_code": self.result_code,
+            **{f"history_{name}": column for name, column in self.history.items()},
+            **{f"stats_{name}": np.asarray(number) for name, number in self.stats.items()},
+        }
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Solution":
+        """Reads what `save` or `run` wrote. Nothing in the folder is executed.
+
+        Games of the zoo and solvers are built again by name. A game from a user's own file is not
+        imported: `game` is None then. The solver's state is None.
+
+        Args:
+            folder: the run folder.
+
+        Raises:
+            RunFolderError: a file is missing, broken, or not of this format.
+        """
+        folder = Path(folder)
+        config = storage.read_config(folder)
+        arrays = record.read_solution(folder)
+        game = record.rebuild_game(folder, config)
+        if game is not None:
+            record.check_shape(game, arrays["policy"].shape, folder)
+        names = ("history_", "stats_")
+        history, stats = (
+            {k.removeprefix(name): v for k, v in arrays.items() if k.startswith(name)}
+            for name in names
+        )
+        return cls(
+            policy=arrays["policy"],
+            flow=FiniteFlow(arrays["flow"], arrays["policy"]),
+            history=history,
+            num_steps=arrays["num_steps"],
+            result_code=arrays["result_code"],
+            state=None,
+            game=game,
+            solver=record.rebuild_solver(folder, config),
+            stats={name: float(number) for name, number in stats.items()},
+        )
 
 
 def _plain(value: Array) -> Any:

@@ -67,7 +67,7 @@ def solve(
     """
     if num_iterations < 0:
         raise ValueError(f"num_iterations must be at least 0, not {num_iterations}")
-    _check_policy(game, initial_policy)
+    check_policy(game, initial_policy)
     solution = _solve(game, solver, num_iterations, initial_policy, atol, rtol, key)
     traced = isinstance(solution.result_code, jax.core.Tracer)
     if throw and not traced and not solution.result.ok:
@@ -182,7 +182,8 @@ def finish(
     )
 
 
-def _check_policy(game: FiniteGame, policy: Float[Array, "T S A"] | None) -> None:
+def check_policy(game: FiniteGame, policy: Float[Array, "T S A"] | None) -> None:
+    """Raises ValueError unless `policy` (if there is one) has the game's shape."""
     shape = (game.horizon, game.num_states, game.num_actions)
     if policy is not None and policy.shape[-3:] != shape:
         raise ValueError(

@@ -1,0 +1,196 @@
+"""Arguments of the command, their help, and what to say of a misspelt one."""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from nashfield.registry import suggest
+from nashfield.results import NashfieldError
+
+DEFAULT_ITERATIONS = 200
+DEFAULT_SOLVER = "online-mirror-descent"
+
+_EXAMPLES = """examples:
+  nashfield solve beach-bar
+  nashfield solve beach-bar --set num_states=200 --tolerance 1e-3 --out runs/bar
+  nashfield solve beach-bar --set num_states=200 --tolerance 1e-3 --out runs/bar --resume
+  nashfield solve my_game.py:MyGame --solver fictitious-play --iterations 1000
+"""
+
+
+class UsageError(NashfieldError):
+    """A command line that makes no sense."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports through exceptions, so that every error leaves by one door."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Reads a command line.
+
+    Args:
+        argv: what follows `nashfield`.
+
+    Returns:
+        The arguments, with `module`, the file below nashfield.cli that runs them.
+
+    Raises:
+        UsageError: an unknown command or option, or a value of the wrong type.
+    """
+    parser = _Parser(
+        prog="nashfield",
+        description="Solve mean-field games, and see how far from Nash the answer is.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    known = {
+        "games": _catalogue(commands, "games"),
+        "solvers": _catalogue(commands, "solvers"),
+        "solve": _solve(commands),
+        "check": _check(commands),
+        "plot": _plot(commands),
+        "simulate": _simulate(commands),
+    }
+    first = argv[0] if argv else "--help"
+    if first == "--version":
+        return argparse.Namespace(module="version")
+    if not first.startswith("-") and first not in known:
+        raise UsageError(f"unknown command {first!r}; {suggest(first, known)}")
+    args, extra = parser.parse_known_args(list(argv) or ["--help"])
+    if extra:
+        options = known[first]._option_string_actions if first in known else {"--help", "--version"}
+        kind = "option" if extra[0].startswith("-") else "argument"
+        name = extra[0].split("=")[0]
+        hint = f"; {suggest(name, options)}" if kind == "option" else ""
+        raise UsageError(f"unknown {kind} {name!r}{hint}")
+    return args
+
+
+def _add(commands: Any, name: str, module: str, text: str, **kwargs: Any) -> _Parser:
+    parser = commands.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        **kwargs,
+    )
+    parser.set_defaults(module=module, command=name)
+    return parser
+
+
+def _catalogue(commands: Any, name: str) -> _Parser:
+    text = "list the games of the zoo" if name == "games" else "list the solvers"
+    parser = _add(commands, name, "catalogue", text)
+    parser.add_argument("--json", action="store_true", help="one line: a list of objects")
+    return parser
+
+
+def _solve(commands: Any) -> _Parser:
+    parser = _add(commands, "solve", "solve", "solve a game", epilog=_EXAMPLES)
+    add = parser.add_argument
+    add("game", help="a name (see `nashfield games`), or PATH.py:CLASS for a game of your own")
+    add("--solver", default=DEFAULT_SOLVER, help="a name (see `nashfield solvers`; %(default)s)")
+    add(
+        "--iterations",
+        type=_count,
+        default=DEFAULT_ITERATIONS,
+        metavar="N",
+        help="at most so many, those before a resumption included (%(default)s)",
+    )
+    add(
+        "--tolerance",
+        type=_tolerance,
+        default=0.0,
+        metavar="X",
+        help="stop once the exploitability is at most X (0: do all iterations)",
+    )
+    add("--seed", type=_count, default=0, metavar="N", help="for solvers that draw (%(default)s)")
+    for flag, whose in (("--set", "game"), ("--solver-set", "solver")):
+        add(
+            flag,
+            nargs="+",
+            action="extend",
+            default=[],
+            type=_setting,
+            metavar="NAME=VALUE",
+            help=f"parameters of the {whose}",
+        )
+    add("--out", metavar="DIR", help="run folder, new or empty (runs/GAME-SOLVER-NUMBER)")
+    add("--resume", action="store_true", help="go on with the run in --out DIR")
+    add("--no-plots", action="store_true", help="draw no pictures")
+    add("--json", action="store_true", help="the last line of standard output is one object")
+    return parser
+
+
+def _check(commands: Any) -> _Parser:
+    text = "recompute the exploitability of a saved run from its files"
+    return _saved(_add(commands, "check", "check", text))
+
+
+def _plot(commands: Any) -> _Parser:
+    return _saved(
+        _add(commands, "plot", "plot", "draw the pictures of a saved run into its folder")
+    )
+
+
+def _simulate(commands: Any) -> _Parser:
+    text = "play a saved solution among finitely many agents"
+    parser = _saved(_add(commands, "simulate", "simulate", text))
+    add = parser.add_argument
+    add("--agents", type=_positive, required=True, metavar="N", help="number of agents")
+    add("--seeds", type=_positive, default=100, metavar="M", help="repetitions (%(default)s)")
+    add("--seed", type=_count, default=0, metavar="N", help="of the first repetition (%(default)s)")
+    return parser
+
+
+def _saved(parser: _Parser) -> _Parser:
+    parser.add_argument("folder", metavar="DIR", help="the run folder")
+    parser.add_argument(
+        "--game",
+        metavar="PATH.py:CLASS",
+        help="the game that was solved, where its file has moved or changed since",
+    )
+    return parser
+
+
+def _count(text: str) -> int:
+    return _integer(text, 0)
+
+
+def _positive(text: str) -> int:
+    return _integer(text, 1)
+
+
+def _integer(text: str, least: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if number < least or number >= 1 << 63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least {least}")
+    return number
+
+
+def _tolerance(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    return number
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    return name, value

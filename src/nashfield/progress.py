@@ -1,0 +1,69 @@
+"""What a long run tells its user: a bar on a terminal, lines of text elsewhere."""
+
+import sys
+import time
+from typing import Any
+
+# A run that is over sooner needs no bar, and does not pay for importing one.
+_PATIENCE = 0.4
+_SECONDS_BETWEEN_LINES = 2.0
+
+
+class ProgressReport:
+    """Shows iteration, exploitability and rate on standard error.
+
+    Args:
+        num_iterations: at most so many.
+        show: True: a bar on a terminal, else lines; False: nothing; None: a bar on a terminal.
+    """
+
+    def __init__(self, num_iterations: int, show: bool | None):
+        """See the class."""
+        terminal = sys.stderr.isatty()
+        self._active = terminal if show is None else show
+        self._terminal = terminal
+        self._num_iterations = num_iterations
+        self._begin = self._last = time.perf_counter()
+        self._bar: Any = None
+
+    def update(self, iteration: int, exploitability: float, rate: float) -> None:
+        """Reports an iteration.
+
+        Args:
+            iteration: iterations done.
+            exploitability: the last one known.
+            rate: iterations a second.
+        """
+        now = time.perf_counter()
+        if not self._active or now - self._begin < _PATIENCE:
+            return
+        numbers = f"exploitability {exploitability:.3e}, {rate:.3g} it/s"
+        if self._terminal:
+            self._bar = self._bar or _bar(self._num_iterations)
+            self._bar.update(self._bar.task_ids[0], completed=iteration, numbers=numbers)
+        elif now - self._last >= _SECONDS_BETWEEN_LINES:
+            self._last = now
+            line = f"iteration {iteration}/{self._num_iterations}, {numbers}"
+            print(line, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Leaves the terminal as it was."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _bar(num_iterations: int) -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    bar = Progress(
+        MofNCompleteColumn(),
+        BarColumn(),
+        TextColumn("{task.fields[numbers]}"),
+        Remaining(),
+        console=Console(stderr=True),
+    )
+    bar.add_task("solving", total=num_iterations, numbers="")
+    bar.start()
+    return bar

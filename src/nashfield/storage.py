@@ -1,0 +1,229 @@
+"""Files of a run folder: a JSON header, a CSV log, arrays. Reading one executes nothing.
+
+config.json     what was run; history.csv   one row an iteration;
+checkpoint.npz  where to go on from; solution.npz  the answer. Pictures lie beside them.
+"""
+
+import csv
+import io
+import json
+import os
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from nashfield.results import NashfieldError
+
+FORMAT = "nashfield-run"
+VERSION = 1
+CONFIG, HISTORY = "config.json", "history.csv"
+CHECKPOINT, SOLUTION = "checkpoint.npz", "solution.npz"
+COLUMNS = ("iteration", "exploitability", "social_welfare")
+
+
+class RunFolderError(NashfieldError):
+    """A run folder that cannot be read or written; the message names the file and the way out."""
+
+
+def new_folder(path: Path) -> None:
+    """Makes `path`, which must not exist or be empty: nothing is ever overwritten.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        RunFolderError: it holds files, is a file, or cannot be written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        full = any(path.iterdir())
+    except (FileExistsError, NotADirectoryError) as error:
+        raise RunFolderError(f"{path}: not a folder; name another one") from error
+    except OSError as error:
+        raise RunFolderError(f"{path}: cannot make this folder ({error.strerror})") from error
+    if full:
+        raise RunFolderError(
+            f"{path}: the folder is not empty; name another one, or go on with the run that it "
+            "holds (--resume, resume=True)"
+        )
+    if not os.access(path, os.W_OK):
+        raise RunFolderError(f"{path}: cannot write to this folder (permission denied)")
+
+
+def write_config(folder: Path, config: dict[str, Any]) -> None:
+    """Writes config.json, with the name and the version of the format in front."""
+    header = {"format": FORMAT, "version": VERSION, **config}
+    text = json.dumps(header, indent=2, allow_nan=False) + "\n"
+    _replace(folder / CONFIG, text.encode())
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Reads config.json.
+
+    Args:
+        folder: the run folder.
+
+    Raises:
+        RunFolderError: there is no such folder or file, or it is not of this format and version.
+    """
+    if not folder.is_dir():
+        raise RunFolderError(f"{folder}: there is no such run folder")
+    path = folder / CONFIG
+    try:
+        config = json.loads(_read(path, "this is not a run folder"))
+    except (ValueError, RecursionError) as error:
+        raise RunFolderError(f"{path}: broken, not JSON ({error})") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise RunFolderError(f"{path}: not written by nashfield (no format {FORMAT!r})")
+    if config.get("version") != VERSION:
+        raise RunFolderError(
+            f"{path}: format version {config.get('version')!r}, but this nashfield reads version "
+            f"{VERSION}; install the version that wrote it"
+        )
+    return config
+
+
+def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    """Writes an .npz in one stroke: a reader sees the old file or the new one, never a part."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **{name: np.asarray(array) for name, array in arrays.items()})
+    _replace(path, buffer.getvalue())
+
+
+def read_arrays(path: Path, hint: str) -> dict[str, np.ndarray]:
+    """Reads an .npz, arrays of numbers only.
+
+    Args:
+        path: the file.
+        hint: what it means if there is no such file.
+
+    Raises:
+        RunFolderError: it is missing, truncated, or holds anything but numbers.
+    """
+    data = _read(path, hint)
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise RunFolderError(f"{path}: broken or truncated ({error})") from error
+    except (AttributeError, TypeError, NotImplementedError, RuntimeError) as error:
+        raise RunFolderError(f"{path}: not arrays of numbers ({error})") from error
+
+
+def write_history(path: Path, table: np.ndarray, *, start: int = 0) -> None:
+    """Writes history.csv anew (start = 0) or appends rows to it; numbers keep all their digits.
+
+    Args:
+        path: the file.
+        table: (K, 2), exploitability and social welfare.
+        start: number of the first row.
+    """
+    rows = enumerate(table.tolist(), start)
+    lines = [",".join((str(k), *map(repr, row))) for k, row in rows]
+    if not start:
+        lines.insert(0, ",".join(COLUMNS))
+    data = "".join(line + "\n" for line in lines).encode()
+    if not start:
+        _replace(path, data)
+        return
+    try:
+        with path.open("ab") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise RunFolderError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def read_history(path: Path, num_rows: int) -> np.ndarray:
+    """Reads the first `num_rows` rows of history.csv; later ones belong to steps that were lost.
+
+    Args:
+        path: the file.
+        num_rows: rows that a checkpoint vouches for.
+
+    Returns:
+        (num_rows, 2), exploitability and social welfare.
+
+    Raises:
+        RunFolderError: the file is missing or broken, or has fewer rows.
+    """
+    text = _read(path, "it belongs to the checkpoint")
+    rows = list(csv.reader(io.StringIO(text.decode(errors="replace"))))
+    if not rows or tuple(rows[0]) != COLUMNS:
+        raise RunFolderError(f"{path}: not a history, its first line must be {','.join(COLUMNS)}")
+    rows = rows[1 : num_rows + 1]
+    try:
+        numbers = [(int(k), float(e), float(w)) for k, e, w in rows]
+    except ValueError as error:
+        raise RunFolderError(f"{path}: broken ({error})") from error
+    if [row[0] for row in numbers] != list(range(num_rows)):
+        raise RunFolderError(f"{path}: rows are missing, the checkpoint stands at {num_rows}")
+    return np.array([row[1:] for row in numbers], dtype=float).reshape(num_rows, 2)
+
+
+def state_arrays(state: Any) -> dict[str, Any]:
+    """Flattens a pytree of arrays into named arrays; random keys become their words."""
+    leaves = jax.tree.leaves(state)
+    return {f"state_{i}": _words(leaf) for i, leaf in enumerate(leaves)}
+
+
+def restore_state(template: Any, arrays: dict[str, np.ndarray], path: Path) -> Any:
+    """Turns `state_arrays` around.
+
+    Args:
+        template: a pytree of the same structure.
+        arrays: what was read.
+        path: where from, for messages.
+
+    Raises:
+        RunFolderError: number, shapes or types of the arrays differ from the template's.
+    """
+    leaves, structure = jax.tree.flatten(template)
+    names = [name for name in arrays if name.startswith("state_")]
+    if len(names) != len(leaves):
+        raise RunFolderError(f"{path}: {len(names)} arrays in place of {len(leaves)}")
+    restored = []
+    for i, leaf in enumerate(leaves):
+        old, new = arrays.get(f"state_{i}"), _words(leaf)
+        if old is None or (old.shape, old.dtype) != (new.shape, new.dtype):
+            found = "nothing" if old is None else f"{old.dtype}{list(old.shape)}"
+            raise RunFolderError(
+                f"{path}: state_{i} is {found}, the solver needs {new.dtype}{list(new.shape)}"
+            )
+        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            restored.append(jax.random.wrap_key_data(old, impl=jax.random.key_impl(leaf)))
+        else:
+            restored.append(old)
+    return jax.tree.unflatten(structure, restored)
+
+
+def _words(leaf: Any) -> np.ndarray:
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    return np.asarray(leaf)
+
+
+def _read(path: Path, hint: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise RunFolderError(f"{path}: there is no such file; {hint}") from error
+    except OSError as error:
+        raise RunFolderError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _replace(path: Path, data: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise RunFolderError(f"{path}: cannot be written ({error.strerror})") from error
