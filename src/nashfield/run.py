@@ -22,7 +22,7 @@ from nashfield.solution import Solution
 from nashfield.solve import Progress, check_policy, finish, iterate, start
 from nashfield.solvers.base import AbstractSolver, StepInfo
 from nashfield.storage import RunFolderError
-from nashfield.typing import Array, ScalarLike
+from nashfield.typing import Array
 
 # A call of the compiled chunk aims at so many seconds, so that Ctrl-C and the bar answer soon.
 _CALL_SECONDS = 0.25
@@ -36,8 +36,8 @@ def run(
     *,
     num_iterations: int,
     initial_policy: Float[Array, "T S A"] | None = None,
-    atol: ScalarLike = 0.0,
-    rtol: ScalarLike = 0.0,
+    atol: float = 0.0,
+    rtol: float = 0.0,
     chunk_size: int = 100,
     out: str | Path | None = None,
     resume: bool = False,
@@ -93,7 +93,7 @@ def run(
     key = jax.random.key(0) if key is None else key
     loop = _Loop(game, solver, key, chunk_size, None if out is None else Path(out))
     if loop.folder is not None:
-        settings = {"num_iterations": num_iterations, "atol": float(atol), "rtol": float(rtol)}
+        settings = {"num_iterations": num_iterations, "atol": atol, "rtol": rtol}
         loop.open(settings, initial_policy, resume)
     initial, target = loop.begin(initial_policy, atol, rtol)
     if resume:
@@ -144,6 +144,7 @@ class _Loop:
         self.rows_written = 0
         self.seconds = self.compile_seconds = 0.0
         self.progress: Any = None
+        self.good: Any = None  # the last progress whose exploitability is known to be finite
 
     @property
     def num_steps(self) -> int:
@@ -214,8 +215,8 @@ class _Loop:
             )
             done = int(moved.num_steps) - before
             self.rows.append(_table(infos)[:done])
-            if int(moved.result_code) == Result.NONFINITE:
-                self.save()  # the progress before this chunk, the last that is good
+            if done:
+                self.good = self.progress  # now evaluated, which `moved` is not yet
             self.progress = moved
             if int(moved.result_code) != Result.MAX_ITERATIONS:
                 return
@@ -275,6 +276,9 @@ class _Loop:
             if solution.result.ok:
                 self.save()
                 storage.write_arrays(self.folder / storage.SOLUTION, solution.arrays())
+            elif self.good is not None:
+                self.progress = self.good
+                self.save(anew=True)
             rows = table[self.rows_written :]
             storage.write_history(self.folder / storage.HISTORY, rows, start=self.rows_written)
         return solution
@@ -297,7 +301,8 @@ def _chunk(game, solver, progress, target, limit, key, length: int) -> tuple[Pro
 
 @eqx.filter_jit
 def _finish(game, solver, progress) -> Solution:
-    solution = finish(game, solver, progress, StepInfo(jnp.zeros(0), jnp.zeros(0)))
+    no_steps = jax.tree.map(lambda _: jnp.zeros(0), StepInfo(jnp.zeros(()), jnp.zeros(())))
+    solution = finish(game, solver, progress, no_steps)
     return dataclasses.replace(solution, state=None, game=None, solver=None)
 
 

@@ -115,15 +115,14 @@ class Solution(eqx.Module):
         game = record.rebuild_game(folder, config)
         if game is not None:
             record.check_shape(game, arrays["policy"].shape, folder)
-        names = ("history_", "stats_")
         history, stats = (
-            {k.removeprefix(name): v for k, v in arrays.items() if k.startswith(name)}
-            for name in names
+            {k.removeprefix(head): v for k, v in arrays.items() if k.startswith(head)}
+            for head in ("history_", "stats_")
         )
         return cls(
             policy=arrays["policy"],
             flow=FiniteFlow(arrays["flow"], arrays["policy"]),
-            history=history,
+            history=dict(history),
             num_steps=arrays["num_steps"],
             result_code=arrays["result_code"],
             state=None,

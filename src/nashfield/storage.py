@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from nashfield.results import NashfieldError
@@ -90,7 +91,8 @@ def read_config(folder: Path) -> dict[str, Any]:
 def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
     """Writes an .npz in one stroke: a reader sees the old file or the new one, never a part."""
     buffer = io.BytesIO()
-    np.savez(buffer, **{name: np.asarray(array) for name, array in arrays.items()})
+    plain: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
+    np.savez(buffer, **plain)
     _replace(path, buffer.getvalue())
 
 
@@ -195,15 +197,17 @@ def restore_state(template: Any, arrays: dict[str, np.ndarray], path: Path) -> A
             raise RunFolderError(
                 f"{path}: state_{i} is {found}, the solver needs {new.dtype}{list(new.shape)}"
             )
-        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            restored.append(jax.random.wrap_key_data(old, impl=jax.random.key_impl(leaf)))
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            restored.append(
+                jax.random.wrap_key_data(jnp.asarray(old), impl=jax.random.key_impl(leaf))
+            )
         else:
             restored.append(old)
     return jax.tree.unflatten(structure, restored)
 
 
 def _words(leaf: Any) -> np.ndarray:
-    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         leaf = jax.random.key_data(leaf)
     return np.asarray(leaf)
 

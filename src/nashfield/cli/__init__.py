@@ -42,7 +42,7 @@ def prepare() -> None:
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    if jax.config.jax_compilation_cache_dir:
+    if getattr(jax.config, "jax_compilation_cache_dir", None):
         return  # the user's own choice
     folder = cache_folder()
     try:
