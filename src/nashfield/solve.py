@@ -128,6 +128,9 @@ def iterate(
     if target is None and limit is None:
         return jax.lax.scan(lambda carry, _: step(carry), progress, length=length)
 
+    # Traced once for both of its uses below: tracing is most of what a tiny game costs.
+    step = jax.jit(step, inline=True)
+
     def guarded(carry, _):
         progress, info = carry
 

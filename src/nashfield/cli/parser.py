@@ -7,8 +7,9 @@ from typing import Any, NoReturn
 from nashfield.registry import suggest
 from nashfield.results import NashfieldError
 
-DEFAULT_ITERATIONS = 200
-DEFAULT_SOLVER = "online-mirror-descent"
+DEFAULT_SOLVER = "auto"
+DEFAULT_ITERATIONS = 10_000
+DEFAULT_TOLERANCE = 1e-4
 
 _EXAMPLES = """examples:
   nashfield solve beach-bar
@@ -108,9 +109,10 @@ def _solve(commands: Any) -> _Parser:
     add(
         "--tolerance",
         type=_tolerance,
-        default=0.0,
+        default=DEFAULT_TOLERANCE,
         metavar="X",
-        help="stop once the exploitability is at most X (0: do all iterations)",
+        help="stop once the exploitability is at most X times that of the start, the uniform "
+        "policy (%(default)s; 0: do all iterations)",
     )
     add("--seed", type=_count, default=0, metavar="N", help="for solvers that draw (%(default)s)")
     for flag, whose in (("--set", "game"), ("--solver-set", "solver")):

@@ -52,7 +52,7 @@ def _run(args: argparse.Namespace, game: Any, solver: Any, out: Path) -> Any:
         game,
         solver,
         num_iterations=args.iterations,
-        atol=args.tolerance,
+        rtol=args.tolerance,
         out=out,
         resume=args.resume,
         progress=True,
@@ -75,8 +75,8 @@ def _how_to_go_on(args: argparse.Namespace, out: Path, saved: str) -> str:
     if not (out / "config.json").exists():
         return message
     words = ["nashfield", "solve", args.game, "--solver", args.solver]
-    words += ["--iterations", str(args.iterations), "--seed", str(args.seed)]
-    words += ["--tolerance", repr(args.tolerance)] if args.tolerance else []
+    for flag in ("iterations", "tolerance", "seed"):
+        words += [f"--{flag}", str(getattr(args, flag))]
     for flag, settings in (("--set", args.set), ("--solver-set", args.solver_set)):
         words += [flag, *(f"{name}={value}" for name, value in settings)] if settings else []
     words += ["--no-plots"] if args.no_plots else []
@@ -111,7 +111,8 @@ def _print(args: argparse.Namespace, solution: Any, out: Path, pictures: list[Pa
         f"{stats['compile_seconds']:.2f} s)"
     )
     initial = stats["initial_exploitability"]
-    print(f"exploitability {solution.exploitability:.6g} (at the start {initial:.6g})")
+    share = f", {solution.exploitability / initial:.2g} of that of the start" if initial else ""
+    print(f"exploitability {solution.exploitability:.6g}{share}")
     print(f"run folder     {out}")
     if pictures:
         print("pictures       " + " ".join(str(path) for path in pictures))
