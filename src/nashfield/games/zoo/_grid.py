@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nashfield.results import ParameterError
+
 ACTIONS = ("down", "up", "right", "left", "stay")
 STEPS = np.array([[1, 0], [-1, 0], [0, 1], [0, -1], [0, 0]])
 STAY = 4
@@ -29,11 +31,11 @@ class Grid:
         """Number of the free cell (row, column).
 
         Raises:
-            ValueError: it is a wall or lies outside; the message calls it `name`.
+            ParameterError: it is a wall or lies outside; the message calls it `name`.
         """
         found = np.flatnonzero((self.cells == np.asarray(cell)).all(-1))
         if not found.size:
-            raise ValueError(f"{name} {tuple(cell)} is not a free cell of the map")
+            raise ParameterError(f"{name} {tuple(cell)} is not a free cell of the map")
         return int(found[0])
 
     def distances(self, state: int) -> np.ndarray:
@@ -54,17 +56,17 @@ def grid(rows: tuple[str, ...]) -> Grid:
         rows: one string a row, '#' a wall, '.' a free cell; beyond the edge there is nowhere to go.
 
     Raises:
-        ValueError: no rows, rows of unequal length, another character, or no free cell.
+        ParameterError: no rows, rows of unequal length, another character, or no free cell.
     """
     if not rows or len({len(row) for row in rows}) != 1:
-        raise ValueError(f"rows must be strings of one length, at least one, not {rows!r}")
+        raise ParameterError(f"rows must be strings of one length, at least one, not {rows!r}")
     foreign = set("".join(rows)) - {"#", "."}
     if foreign:
-        raise ValueError(f"rows may hold '#' (wall) and '.' (free) only, not {min(foreign)!r}")
+        raise ParameterError(f"rows may hold '#' (wall) and '.' (free) only, not {min(foreign)!r}")
     free = np.array([[mark == "." for mark in row] for row in rows])
     cells = np.argwhere(free)
     if not len(cells):
-        raise ValueError("rows must hold at least one free cell '.'")
+        raise ParameterError("rows must hold at least one free cell '.'")
     number = np.full((free.shape[0] + 2, free.shape[1] + 2), -1)
     number[1:-1, 1:-1][free] = np.arange(len(cells))
     targets = cells[:, None] + STEPS + 1

@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from nashfield.games.base import Display, SeparableGame
 from nashfield.games.kernels import Kernel, Sparse, predecessor_lists
+from nashfield.games.zoo._checks import check_number, check_probability, check_size
 from nashfield.mean_fields import FiniteMeanField
 from nashfield.typing import Array, Scalar, ScalarLike, Time, scalar
 
@@ -43,9 +44,18 @@ class BeachBar(SeparableGame):
         ring: bool = False,
         floor: ScalarLike = 1e-20,
     ):
-        """See the class; the bar stands at num_states // 2."""
+        """See the class; the bar stands at num_states // 2.
+
+        Raises:
+            ParameterError: fewer than 2 places (3 on a ring), no decision, noise outside [0, 1], or
+                a floor that is not positive.
+        """
         self.num_states, self.horizon, self.ring = num_states, horizon, ring
         self.noise, self.floor = scalar(noise), scalar(floor)
+        check_size("num_states", num_states, 3 if ring else 2)
+        check_size("horizon", horizon)
+        check_probability("noise", self.noise)
+        check_number("floor", self.floor, above=0.0)
         shifts = np.arange(-1, 2)
         moved = np.arange(num_states)[:, None, None] + shifts[:, None] + shifts
         self._successors = moved % num_states if ring else moved.clip(0, num_states - 1)

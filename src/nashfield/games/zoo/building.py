@@ -58,7 +58,7 @@ class BuildingEvacuation(SeparableGame):
         """See the class.
 
         Raises:
-            ValueError: a size below 1, or a least_density that is not positive.
+            ParameterError: a size below 1, or a least_density that is not positive.
         """
         self.num_floors, self.num_rows, self.num_columns = num_floors, num_rows, num_columns
         self.horizon = horizon
@@ -68,7 +68,7 @@ class BuildingEvacuation(SeparableGame):
             check_size(name, getattr(self, name))
         check_number("aversion", self.aversion)
         check_number("bonus", self.bonus)
-        check_number("least_density", self.least_density, above=0)
+        check_number("least_density", self.least_density, above=0.0)
         shape = (num_floors, num_rows, num_columns)
         self.num_states = num_floors * num_rows * num_columns
         cells = self._cells

@@ -10,6 +10,7 @@ from nashfield.games.kernels import Kernel, Sparse, predecessor_lists
 from nashfield.games.zoo._checks import check_number, check_probability, check_size
 from nashfield.games.zoo._grid import ACTIONS, STAY, Grid, grid
 from nashfield.mean_fields import FiniteMeanField
+from nashfield.results import ParameterError
 from nashfield.typing import Array, Scalar, ScalarLike, Time, scalar
 
 ROOM = (
@@ -73,7 +74,7 @@ class CrowdLine(SeparableGame):
         """See the class.
 
         Raises:
-            ValueError: fewer than 2 states, no decision, a goal off the line, a negative
+            ParameterError: fewer than 2 states, no decision, a goal off the line, a negative
                 congestion or noise outside [0, 1].
         """
         check_size("num_states", num_states, 2)
@@ -82,11 +83,11 @@ class CrowdLine(SeparableGame):
         self.goal = num_states - 1 if goal is None else goal
         check_size("goal", self.goal, 0)
         if self.goal >= num_states:
-            raise ValueError(f"goal must be less than num_states = {num_states}, not {goal}")
+            raise ParameterError(f"goal must be less than num_states = {num_states}, not {goal}")
         self.attraction, self.congestion = scalar(attraction), scalar(congestion)
         self.effort, self.noise = scalar(effort), scalar(noise)
         check_number("attraction", self.attraction)
-        check_number("congestion", self.congestion, least=0)
+        check_number("congestion", self.congestion, least=0.0)
         check_number("effort", self.effort)
         check_probability("noise", self.noise)
         steps = np.arange(-1, 2)
@@ -173,7 +174,7 @@ class CrowdGrid(FiniteGame):
         """See the class.
 
         Raises:
-            ValueError: an impossible map, a goal that is no free cell or out of some cell's reach,
+            ParameterError: an impossible map, a goal that is no free cell or out of reach of one,
                 or a negative aversion, congestion or slowdown.
         """
         self.rows, self.horizon = tuple(rows), horizon
@@ -187,11 +188,11 @@ class CrowdGrid(FiniteGame):
         check_number("attraction", self.attraction)
         check_number("effort", self.effort)
         for name in ("aversion", "congestion", "slowdown"):
-            check_number(name, getattr(self, name), least=0)
+            check_number(name, getattr(self, name), least=0.0)
         distances = cells.distances(cells.state("goal", self.goal))
         if np.isinf(distances).any():
             far = tuple(map(int, cells.cells[np.argmax(distances)]))
-            raise ValueError(f"no walk leads from cell {far} to the goal {self.goal}")
+            raise ParameterError(f"no walk leads from cell {far} to the goal {self.goal}")
         self._distances = distances / max(distances.max(), 1.0)
         self.num_states = len(cells.cells)
         stay = np.broadcast_to(np.arange(self.num_states)[:, None], cells.successors.shape)

@@ -10,6 +10,7 @@ from nashfield.games.kernels import Kernel, Sparse, predecessor_lists
 from nashfield.games.zoo._checks import check_number, check_probability, check_size
 from nashfield.games.zoo._grid import ACTIONS, STEPS
 from nashfield.mean_fields import FiniteMeanField
+from nashfield.results import ParameterError
 from nashfield.typing import Array, Scalar, ScalarLike, Time, array, scalar
 
 
@@ -66,7 +67,7 @@ class CrowdMotion(SeparableGame):
         """See the class.
 
         Raises:
-            ValueError: a size below 1, noise outside [0, 1], a floor that is not positive, or
+            ParameterError: a size below 1, noise outside [0, 1], a floor that is not positive, or
                 targets of the wrong shape.
         """
         self.num_rows, self.num_columns, self.horizon = num_rows, num_columns, horizon
@@ -76,11 +77,13 @@ class CrowdMotion(SeparableGame):
             check_size(name, getattr(self, name))
         check_number("attraction", self.attraction)
         check_probability("noise", self.noise)
-        check_number("floor", self.floor, above=0)
+        check_number("floor", self.floor, above=0.0)
         self.num_states = num_rows * num_columns
         self.targets = self._walk() if targets is None else array(targets)
         if self.targets.shape != (horizon, 2):
-            raise ValueError(f"targets must have shape ({horizon}, 2), not {self.targets.shape}")
+            raise ParameterError(
+                f"targets must have shape ({horizon}, 2), not {self.targets.shape}"
+            )
         moved = self._cells[:, None, None] + STEPS[:, None] + STEPS
         rows = moved[..., 0].clip(0, num_rows - 1)
         columns = moved[..., 1].clip(0, num_columns - 1)

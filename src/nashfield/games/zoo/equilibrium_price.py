@@ -71,7 +71,7 @@ class EquilibriumPrice(FiniteGame):
         """See the class.
 
         Raises:
-            ValueError: a size below 1, or a demand, supply or elasticity that is not positive.
+            ParameterError: a size below 1, or a demand, supply or elasticity that is not positive.
         """
         self.max_stock, self.max_production, self.max_order = max_stock, max_production, max_order
         self.horizon = horizon
@@ -83,7 +83,7 @@ class EquilibriumPrice(FiniteGame):
         for name in ("max_stock", "max_production", "max_order", "horizon"):
             check_size(name, getattr(self, name))
         for name in ("demand", "supply", "elasticity"):
-            check_number(name, getattr(self, name), above=0)
+            check_number(name, getattr(self, name), above=0.0)
         for name in ("unit_cost", "effort_cost", "order_cost", "rush_cost", "storage_cost"):
             check_number(name, getattr(self, name))
         self.num_states = max_stock + 1

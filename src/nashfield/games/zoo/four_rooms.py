@@ -60,14 +60,14 @@ class FourRooms(SeparableGame):
         """See the class.
 
         Raises:
-            ValueError: an impossible map, start, horizon, noise, or floor.
+            ParameterError: an impossible map, start, horizon, noise, or floor.
         """
         self.rows, self.start, self.horizon = tuple(rows), (start[0], start[1]), horizon
         self.noise, self.aversion, self.floor = scalar(noise), scalar(aversion), scalar(floor)
         check_size("horizon", horizon)
         check_probability("noise", self.noise)
         check_number("aversion", self.aversion)
-        check_number("floor", self.floor, above=0)
+        check_number("floor", self.floor, above=0.0)
         cells = self._grid
         cells.state("start", self.start)
         self.num_states = len(cells.cells)

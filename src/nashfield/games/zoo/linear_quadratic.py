@@ -11,8 +11,6 @@ from nashfield.games.zoo._checks import check_number, check_size
 from nashfield.mean_fields import FiniteMeanField
 from nashfield.typing import Array, Scalar, Time, scalar
 
-_DEVIATIONS = np.arange(-3.0, 4.0)
-
 
 class FiniteLinearQuadratic(FiniteGame):
     """Follow the mean of the crowd, at a quadratic cost.
@@ -57,8 +55,8 @@ class FiniteLinearQuadratic(FiniteGame):
     def __post_init__(self):
         for name in ("max_state", "max_action", "horizon"):
             check_size(name, getattr(self, name))
-        check_number("deviation", self.deviation, least=0)
-        check_number("step", self.step, above=0)
+        check_number("deviation", self.deviation, least=0.0)
+        check_number("step", self.step, above=0.0)
         for name in ("attraction", "coupling", "running_weight", "terminal_weight"):
             check_number(name, getattr(self, name))
         self.num_states, self.num_actions = 2 * self.max_state + 1, 2 * self.max_action + 1
@@ -77,7 +75,7 @@ class FiniteLinearQuadratic(FiniteGame):
 
     def transition(self, t: Time, mean_field: FiniteMeanField) -> Kernel:
         """The drift towards the mean, the action and the noise, rounded."""
-        noise = _DEVIATIONS * self.deviation
+        noise = np.arange(-3.0, 4.0) * self.deviation
         weights = jnp.exp(-(noise**2) / 2)
         x, a = self._positions[:, None, None], self._controls[:, None]
         drift = (self.attraction * (mean_field.expect(self._positions) - x) + a) * self.step

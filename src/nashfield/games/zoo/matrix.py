@@ -7,12 +7,16 @@ from jaxtyping import Float
 
 from nashfield.games.base import Display, SeparableGame
 from nashfield.games.kernels import Dense, Kernel
+from nashfield.games.zoo._checks import check_size
 from nashfield.mean_fields import FiniteMeanField
 from nashfield.typing import Array, Time
 
 
 class _Choose(SeparableGame):
     """From a first state on, the action names the next state (numbered from 1)."""
+
+    def __check_init__(self):
+        check_size("horizon", self.horizon)
 
     def initial(self) -> Float[Array, "S"]:
         """Everyone in state 0."""

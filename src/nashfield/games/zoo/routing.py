@@ -9,6 +9,7 @@ from nashfield.games.base import Display, FiniteGame
 from nashfield.games.kernels import Kernel, Sparse, predecessor_lists
 from nashfield.games.zoo._checks import check_number, check_size
 from nashfield.mean_fields import FiniteMeanField
+from nashfield.results import ParameterError
 from nashfield.typing import Array, Scalar, ScalarLike, Time, scalar
 
 Road = tuple[str, str, float, float, int]
@@ -51,8 +52,8 @@ class RoadRouting(FiniteGame):
     destination: str
     horizon: int
     late_cost: Scalar
-    free_costs: Float[Array, "R1"] = eqx.field(init=False)
-    congestion_costs: Float[Array, "R1"] = eqx.field(init=False)
+    free_costs: Float[Array, "R1"]
+    congestion_costs: Float[Array, "R1"]
     num_states: int = eqx.field(init=False)
     num_actions: int = eqx.field(init=False)
     _names: tuple[str, ...]
@@ -71,8 +72,8 @@ class RoadRouting(FiniteGame):
         """See the class.
 
         Raises:
-            ValueError: no roads, an unknown junction, a junction other than the destination that
-                no road leaves, a duration below 1, or costs that are not finite.
+            ParameterError: no roads, an unknown junction, one other than the destination that no
+                road leaves, a duration below 1, or costs that are not finite.
         """
         self.roads = tuple((str(u), str(v), float(a), float(b), d) for u, v, a, b, d in roads)
         self.origin, self.destination, self.horizon = origin, destination, horizon
@@ -88,7 +89,9 @@ class RoadRouting(FiniteGame):
         junctions = list(dict.fromkeys(name for road in self.roads for name in road[:2]))
         for kind, name in (("origin", origin), ("destination", destination)):
             if name not in junctions:
-                raise ValueError(f"{kind} {name!r} is the end of no road; roads join {junctions}")
+                raise ParameterError(
+                    f"{kind} {name!r} is the end of no road; roads join {junctions}"
+                )
         self._build(junctions)
 
     def _build(self, junctions: list[str]) -> None:
@@ -107,7 +110,7 @@ class RoadRouting(FiniteGame):
         leaving[end] = [(nowhere, end)]
         for name in junctions:
             if not leaving[number[name]]:
-                raise ValueError(f"no road leaves {name!r}, which is not the destination")
+                raise ParameterError(f"no road leaves {name!r}, which is not the destination")
         leaving += [[(nowhere, state)] for state in onward]
         self.num_states = len(names)
         self.num_actions = max(len(choices) for choices in leaving)

@@ -11,6 +11,7 @@ from nashfield.games.base import Display, FiniteGame
 from nashfield.games.kernels import Dense, Kernel
 from nashfield.games.zoo._checks import check_number, check_size
 from nashfield.mean_fields import FiniteMeanField
+from nashfield.results import ParameterError
 from nashfield.typing import Array, ScalarLike, Time, array
 
 
@@ -48,7 +49,7 @@ class ConservativeTreasureHunting(FiniteGame):
         """See the class.
 
         Raises:
-            ValueError: a size below 2, a negative drift, or an array of the wrong length.
+            ParameterError: a size below 2, a negative drift, or an array of the wrong length.
         """
         self.num_states, self.num_actions, self.horizon = num_states, num_states, horizon
         check_size("num_states", num_states, 2)
@@ -56,7 +57,7 @@ class ConservativeTreasureHunting(FiniteGame):
         self.treasure = _spread("treasure", treasure, num_states)
         self.drift = _spread("drift", drift, horizon - 1)
         check_number("treasure", self.treasure)
-        check_number("drift", self.drift, least=0)
+        check_number("drift", self.drift, least=0.0)
 
     def initial(self) -> Float[Array, "S"]:
         """Everywhere alike."""
@@ -88,5 +89,5 @@ class ConservativeTreasureHunting(FiniteGame):
 def _spread(name: str, value: Any, num: int) -> Array:
     entries: Array = array(value)
     if entries.shape not in ((), (num,)):
-        raise ValueError(f"{name} must be a number or have shape ({num},), not {entries.shape}")
+        raise ParameterError(f"{name} must be a number or have shape ({num},), not {entries.shape}")
     return entries if entries.shape else entries * np.ones(num)
