@@ -30,15 +30,29 @@ class Kernel(eqx.Module):
     def dense(self) -> Float[Array, "S A S"]:
         """The whole table P(y | x, a); for small games, checks and tests."""
 
+    def quantile(
+        self, level: Float[Array, "N"], states: Int[Array, "N"], actions: Int[Array, "N"]
+    ) -> Int[Array, "N"]:
+        """Inverse distribution function of the next states of N agents.
+
+        With levels uniform in [0, 1) it draws the next states; with the same levels twice, two
+        runs that differ little stay close to one another.
+
+        Args:
+            level: (N,) in [0, 1).
+            states: (N,) present states.
+            actions: (N,) actions.
+
+        Returns:
+            (N,) next states; none that has probability 0.
+        """
+        return Dense(self.dense()).quantile(level, states, actions)
+
     def sample(
         self, key: PRNGKeyArray, states: Int[Array, "N"], actions: Int[Array, "N"]
     ) -> Int[Array, "N"]:
-        """Draws the next states of N agents, each from its own state and action.
-
-        Inverse distribution functions of one uniform number an agent: the same key gives the same
-        numbers, so two runs that differ little stay close to one another.
-        """
-        return Dense(self.dense()).sample(key, states, actions)
+        """Draws the next states of N agents, each from its own state and action."""
+        return self.quantile(jax.random.uniform(key, states.shape), states, actions)
 
 
 class Dense(Kernel):
@@ -62,14 +76,13 @@ class Dense(Kernel):
         """See `Kernel.dense`."""
         return jnp.asarray(self.probabilities)
 
-    def sample(
-        self, key: PRNGKeyArray, states: Int[Array, "N"], actions: Int[Array, "N"]
+    def quantile(
+        self, level: Float[Array, "N"], states: Int[Array, "N"], actions: Int[Array, "N"]
     ) -> Int[Array, "N"]:
-        """See `Kernel.sample`; bisects, so that no (N, S) table of rows is made."""
+        """See `Kernel.quantile`; bisects, so that no (N, S) table of rows is made."""
         cumulated = jnp.cumsum(self.probabilities, -1)
         num_states = cumulated.shape[-1]
-        uniform = jax.random.uniform(key, states.shape, cumulated.dtype)
-        target = uniform * cumulated[states, actions, -1]
+        target = level * cumulated[states, actions, -1]
 
         def halve(_, bounds):
             low, high = bounds
@@ -120,10 +133,10 @@ class Sparse(Kernel):
             self.probabilities
         )
 
-    def sample(
-        self, key: PRNGKeyArray, states: Int[Array, "N"], actions: Int[Array, "N"]
+    def quantile(
+        self, level: Float[Array, "N"], states: Int[Array, "N"], actions: Int[Array, "N"]
     ) -> Int[Array, "N"]:
-        """See `Kernel.sample`; looks at the K successors only."""
+        """See `Kernel.quantile`; looks at the K successors only."""
         probabilities = jnp.asarray(self.probabilities)
         row, column = (
             index if size > 1 else 0
@@ -132,8 +145,7 @@ class Sparse(Kernel):
         num_successors = self.successors.shape[2]
         weights = jnp.broadcast_to(probabilities[row, column], (*states.shape, num_successors))
         cumulated = jnp.cumsum(weights, -1)
-        uniform = jax.random.uniform(key, states.shape, cumulated.dtype)
-        target = uniform * cumulated[:, -1]
+        target = level * cumulated[:, -1]
         choice = jnp.sum(cumulated <= target[:, None], -1)
         return jnp.asarray(self.successors)[states, actions, choice].astype(states.dtype)
 

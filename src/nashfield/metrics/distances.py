@@ -6,11 +6,11 @@ from jaxtyping import Float
 from nashfield.mean_fields import FiniteFlow, FiniteMeanField
 from nashfield.typing import Array, ScalarLike
 
-Laws = FiniteFlow | FiniteMeanField | Float[Array, "*batch S"]
+Laws = FiniteFlow | FiniteMeanField | Float[Array, "..."]
 """Laws of the states: a flow, a mean field, or an array whose last axis runs over the states."""
 
 
-def total_variation(a: Laws, b: Laws) -> Float[Array, "*batch"]:
+def total_variation(a: Laws, b: Laws) -> Float[Array, "..."]:
     """Total variation, half of sum_x |a(x) - b(x)|: 0 for equal laws, 1 for disjoint ones.
 
     Args:
@@ -32,7 +32,7 @@ def wasserstein(
     positions: Float[Array, "S"] | None = None,
     *,
     period: ScalarLike | None = None,
-) -> Float[Array, "*batch"]:
+) -> Float[Array, "..."]:
     """Wasserstein distance of order 1: the mean way that mass must go to turn `a` into `b`.
 
     On the line the integral of |F_a - F_b|, where F is the distribution function; on a ring
@@ -71,7 +71,7 @@ def wasserstein(
     return jnp.sum(jnp.abs(surplus - shift) * gaps, -1)
 
 
-def _difference(a: Laws, b: Laws) -> Float[Array, "*batch S"]:
+def _difference(a: Laws, b: Laws) -> Float[Array, "..."]:
     left, right = (jnp.asarray(getattr(law, "states", law)) for law in (a, b))
     if left.shape[-1:] != right.shape[-1:]:
         raise ValueError(f"the laws live on different states: shapes {left.shape}, {right.shape}")

@@ -192,15 +192,15 @@ def _play(game, policy, first, flow, num_agents: int, key):
     def frequencies(places, size: int):
         # Integers first: a sum of many times 1 / N would lose digits in float32.
         counts = jnp.zeros(size, jnp.int32).at[places].add(1)
-        return (counts / num_agents).astype(dtype)
+        return counts.astype(dtype) / num_agents
 
     def step(carry, slices):
         states, double, totals, frozen_total = carry
         t, policy_t, first_t, frozen = slices
-        keys = jax.random.split(jax.random.fold_in(key, t), 4)
-        own_action = _draw(keys[0], first_t[states[:1]])
-        actions = jnp.concatenate([own_action, _draw(keys[1], policy_t[states[1:]])])
-        double_action = _draw(keys[0], first_t[double])
+        act, move = jax.random.uniform(jax.random.fold_in(key, t), (2, num_agents), dtype)
+        own_action = _choose(act[:1], first_t[states[:1]])
+        actions = jnp.concatenate([own_action, _choose(act[1:], policy_t[states[1:]])])
+        double_action = _choose(act[:1], first_t[double])
 
         joint = frequencies(states * num_actions + actions, num_states * num_actions)
         joint = joint.reshape(num_states, num_actions)
@@ -211,11 +211,9 @@ def _play(game, policy, first, flow, num_agents: int, key):
 
         totals += game.reward(t, crowd)[states, actions].astype(dtype)
         frozen_total += game.reward(t, frozen)[double, double_action].astype(dtype)
-        kernel = game.transition(t, crowd)
-        own_move = kernel.sample(keys[2], states[:1], actions[:1])
-        moved = kernel.sample(keys[3], states[1:], actions[1:])
-        double = game.transition(t, frozen).sample(keys[2], double, double_action)
-        return (jnp.concatenate([own_move, moved]), double, totals, frozen_total), present
+        states = game.transition(t, crowd).quantile(move, states, actions)
+        double = game.transition(t, frozen).quantile(move[:1], double, double_action)
+        return (states, double, totals, frozen_total), present
 
     start_key = jax.random.fold_in(key, game.horizon)
     start = jnp.cumsum(jnp.asarray(game.initial(), dtype))
@@ -232,11 +230,10 @@ def _play(game, policy, first, flow, num_agents: int, key):
     return jnp.mean(totals), totals[0], frozen_total[0], path
 
 
-def _draw(key, rows: Float[Array, "N A"]) -> Int[Array, "N"]:
+def _choose(level: Float[Array, "N"], rows: Float[Array, "N A"]) -> Int[Array, "N"]:
     """One action for every row of probabilities, by its inverse distribution function."""
     cumulated = jnp.cumsum(rows, -1)
-    uniform = jax.random.uniform(key, rows.shape[:1], rows.dtype)
-    return jnp.sum(cumulated <= uniform[:, None] * cumulated[:, -1:], -1, dtype=jnp.int32)
+    return jnp.sum(cumulated <= level[:, None] * cumulated[:, -1:], -1, dtype=jnp.int32)
 
 
 def _block_size(game, policy, num_agents: int, num_seeds: int) -> int:
