@@ -229,7 +229,7 @@ def test_interrupt_saves_and_says_how_to_go_on(monkeypatch, tmp_path):
     options = {"num_iterations": 50, "chunk_size": 5}
     with monkeypatch.context() as patch:
         interrupt_after(patch, 3)
-        with pytest.raises(KeyboardInterrupt, match="stopped after .* saved; go on with resume=T"):
+        with pytest.raises(KeyboardInterrupt, match=r"stopped after .* saved; go on with resume=T"):
             nf.run(LeftRight(), Drawing(), out=tmp_path / "a", **options)
     at = int(storage.read_arrays(tmp_path / "a/checkpoint.npz", "")["num_steps"])
     assert 3 <= at <= 15

@@ -72,8 +72,8 @@ class Solution(eqx.Module):
         """
         if np.ndim(self.result_code):
             raise ValueError(
-                "this is a batch of solutions: save them one by one, for the first one "
-                "eqx.filter(jax.tree.map(lambda x: x[0], ...))"
+                "this is a batch of solutions: save them one by one, the first one being "
+                "jax.tree.map(lambda x: x[0] if equinox.is_array(x) else x, solution)"
             )
         if self.game is None or self.solver is None:
             raise ValueError("the game or the solver of this solution is not known")
