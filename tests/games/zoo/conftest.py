@@ -40,18 +40,23 @@ def check_kernels():
         num_states, num_actions = game.num_states, game.num_actions
         values = rng.normal(size=num_states)
         mass = rng.dirichlet(np.ones(num_states * num_actions)).reshape(num_states, num_actions)
-        for t in (0, game.horizon - 1):
+        for t in np.array([0, game.horizon - 1]):
             law = rng.dirichlet(np.ones(num_states))
             crowd = nf.FiniteMeanField(law, rng.dirichlet(np.ones(num_actions), num_states))
-            kernel = game.transition(t, crowd)
-            table = np.asarray(kernel.dense())
+            table, expected, pushed = map(np.asarray, _kernel(game, t, crowd, values, mass))
             assert table.min() >= 0
             np.testing.assert_allclose(table.sum(-1), 1, rtol=1e-13)
-            np.testing.assert_allclose(kernel.expect(values), table @ values, atol=1e-13)
-            pushed = np.einsum("xa,xay->y", mass, table)
-            np.testing.assert_allclose(kernel.push(mass), pushed, rtol=1e-12, atol=1e-15)
+            np.testing.assert_allclose(expected, table @ values, atol=1e-13)
+            by_hand = np.einsum("xa,xay->y", mass, table)
+            np.testing.assert_allclose(pushed, by_hand, rtol=1e-12, atol=1e-15)
 
     return check
+
+
+@eqx.filter_jit
+def _kernel(game, t, crowd, values, mass):
+    kernel = game.transition(t, crowd)
+    return kernel.dense(), kernel.expect(values), kernel.push(mass)
 
 
 @pytest.fixture
