@@ -47,7 +47,10 @@ def check_game(game: Any) -> None:
     crowds = _crowds(game)
     _check_shapes(game, jax.eval_shape(lambda: _one(crowds, 0)))
     times = _times(game)
-    faults = call(game, "transition or reward", lambda: _faults(game, times, crowds))
+    # A fresh function each time: JAX would mix the dtypes of a game's NumPy constants in one that
+    # is kept and meets both precisions.
+    faults_of = eqx.filter_jit(lambda game, crowds: _faults(game, times, crowds))
+    faults = call(game, "transition or reward", lambda: faults_of(game, crowds))
     _report(game, times, jax.tree.map(np.asarray, faults))
 
 
@@ -204,7 +207,6 @@ def _check_shape(array: Any, shape: tuple[int, ...], text: str) -> None:
         raise GameError(f"{text} and hold real numbers, not {array.dtype}")
 
 
-@eqx.filter_jit
 def _faults(game: Any, times: Array, crowds: FiniteMeanField) -> dict[str, Any]:
     """For every time and crowd, per kind of fault: is there one, its first pair, and its value."""
     num_states, num_actions = game.num_states, game.num_actions

@@ -1,0 +1,312 @@
+"""Conformance: does a game of yours, or a solver of yours, keep the library's protocols?
+
+Call these from your own tests. What they raise says what is wrong.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nashfield.dynamics import evaluate, population_flow, sweep
+from nashfield.dynamics.forward import crowd_slices
+from nashfield.games import checks
+from nashfield.games.base import FiniteGame
+from nashfield.learners.dynamic_programming import optimal_values
+from nashfield.policies import random_policy
+from nashfield.results import NashfieldError
+from nashfield.solvers.base import AbstractSolver, StepInfo
+
+_NUM_STEPS = 4
+
+
+class CheckError(NashfieldError, AssertionError):
+    """A game or a solver that does not conform."""
+
+
+def check_game(game: Any) -> None:
+    """Checks a game in float64 and in float32: its protocol, its values, and that it stays traced.
+
+    Beyond `games.checks.check_game` (sizes, shapes, probabilities, rewards, push the transpose of
+    expect, jit): the value of a random policy by backward induction equals the sum over time of
+    <mu_t pi_t, r_t>, its exploitability is finite and not negative, both precisions agree, and
+    another value of a numeric parameter compiles nothing.
+
+    Args:
+        game: a FiniteGame or a StationaryGame.
+
+    Raises:
+        GameError: the protocol is broken.
+        CheckError: anything else.
+    """
+    found = {}
+    for precision in ("float64", "float32"):
+        with jax.enable_x64(precision == "float64"):
+            held = _held_by_numpy(game, precision)
+            checks.check_game(held)
+            _check_leaves(held)
+            if isinstance(held, FiniteGame):
+                found[precision] = _check_values(held, precision)
+    if found:
+        (double, scale), (single, _) = found["float64"], found["float32"]
+        if abs(double - single) > 1e-3 * scale:
+            raise CheckError(
+                f"{_name(game)}: the same policy is worth {double:.9g} in float64 but {single:.9g} "
+                "in float32: avoid differences of large numbers"
+            )
+
+
+def check_solver(solver: Any, game: FiniteGame) -> None:
+    """Checks a solver on a game in float64 and in float32.
+
+    The start is the given policy; states and policies keep shapes and dtypes; policies are laws;
+    the reported exploitability and social welfare are those of the policy that entered the step,
+    computed anew by dynamic programming; the same key gives the same bits; iterations after the
+    first compile nothing; and vmap runs over the numeric parameters.
+
+    Args:
+        solver: the solver.
+        game: a small game that is known to be right.
+
+    Raises:
+        CheckError: what is wrong.
+    """
+    if not isinstance(solver, AbstractSolver):
+        raise CheckError(f"{_name(solver)} is no solver: derive it from solvers.AbstractSolver")
+    for precision in ("float64", "float32"):
+        with jax.enable_x64(precision == "float64"):
+            held = _held_by_numpy(solver, precision)
+            held_game = _held_by_numpy(game, precision)
+            _check_leaves(held)
+            _check_run(held, held_game, precision)
+            _check_vmap(held, held_game, precision)
+
+
+def _held_by_numpy(module: Any, precision: str) -> Any:
+    """Arrays as fresh NumPy arrays in this precision; JAX remembers the dtype of those it met."""
+
+    def hold(leaf):
+        if not isinstance(leaf, np.ndarray | jax.Array):
+            return leaf
+        return np.array(leaf, precision if leaf.dtype.kind == "f" else None)
+
+    return jax.tree.map(hold, module)
+
+
+def _check_leaves(module: Any) -> None:
+    """Raises for Python floats, which jit takes for a part of the program."""
+    for field in dataclasses.fields(module):
+        value = getattr(module, field.name)
+        if isinstance(value, float) and not field.metadata.get("static", False):
+            raise CheckError(
+                f"{_name(module)}.{field.name} is a Python float, {value}: every new value of it "
+                "would compile anew. Make it an array, by eqx.field(converter=nashfield.typing."
+                "scalar) or by scalar(...) in __init__"
+            )
+
+
+def _check_values(game: FiniteGame, precision: str) -> tuple[float, float]:
+    """J of a random policy, and the size of the rewards that it is made of."""
+    num_traces = 0
+
+    @eqx.filter_jit
+    def run(game, policy):
+        nonlocal num_traces
+        num_traces += 1
+        flow = population_flow(game, policy)
+
+        def collect(slices):
+            t, crowd = slices
+            return crowd.joint * game.reward(t, crowd)
+
+        paid = jax.lax.map(collect, (jnp.arange(game.horizon), crowd_slices(flow)))
+        last = flow[game.horizon]
+        end = last.states * game.terminal_reward(last)
+        collected = jnp.sum(paid) + jnp.sum(end)
+        scale = jnp.sum(jnp.abs(paid)) + jnp.sum(jnp.abs(end))
+        return evaluate(game, policy, flow).value, collected, scale, sweep(game, policy)
+
+    shape = (game.horizon, game.num_states)
+    policy = np.random.default_rng(0).dirichlet(np.ones(game.num_actions), shape)
+    value, collected, scale, swept = run(game, policy)
+    run(jax.tree.map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, game), policy)
+    if num_traces > 1:
+        raise CheckError(
+            f"{_name(game)} compiles anew although nothing but its arrays changed: keep functions "
+            "and NumPy arrays out of static fields"
+        )
+    limit = _limit(precision) * float(scale)
+    if not abs(float(value) - float(collected)) <= limit:
+        raise CheckError(
+            f"{_name(game)}: in {precision} a policy is worth {float(value):.9g} by backward "
+            f"induction, but collects {float(collected):.9g}: is each row of the kernel a law?"
+        )
+    gap = float(swept.exploitability)
+    if not (np.isfinite(gap) and gap >= -limit):
+        raise CheckError(f"{_name(game)}: in {precision} the exploitability of a policy is {gap}")
+    return float(value), float(scale)
+
+
+def _check_run(solver: AbstractSolver, game: FiniteGame, precision: str) -> None:
+    """A few steps, each looked at, and then once more with the same key."""
+    name = _name(solver)
+    traces: Counter[str] = Counter()
+
+    def compiled(method: str) -> Callable[..., Any]:
+        def run(solver, *arguments, **keys):
+            traces[method] += 1
+            return getattr(solver, method)(*arguments, **keys)
+
+        return _named(solver, method, eqx.filter_jit(run))
+
+    init, step, policy_of = compiled("init"), compiled("step"), compiled("policy")
+    judge = eqx.filter_jit(lambda game, policy: _judge(game, policy))
+    key = jax.random.key(0)
+    start = random_policy(game, key=key)
+    state = init(solver, game, start, key=key)
+    policy = policy_of(solver, game, state)
+    _check_policy(name, policy, start)
+    _check_start(name, game, policy, start)
+    states = [state]
+    for number in range(_NUM_STEPS):
+        following, info = step(solver, game, state, key=jax.random.fold_in(key, number))
+        _check_same(name, state, following)
+        _check_info(name, judge(game, policy), info, precision)
+        state, policy = following, policy_of(solver, game, following)
+        _check_policy(name, policy, start)
+        states.append(state)
+    again = init(solver, game, start, key=key)
+    for number, state in enumerate(states):
+        if not _identical(state, again):
+            what = f"step {number}" if number else "init"
+            raise CheckError(f"{name}: {what} differs between two runs with the same key")
+        again, _ = step(solver, game, again, key=jax.random.fold_in(key, number))
+    for method, number in traces.items():
+        if number > 1:
+            raise CheckError(
+                f"{name}.{method} is compiled {number} times for one game: keep Python numbers out "
+                "of the state (write jnp.asarray(0.0, policy.dtype))"
+            )
+
+
+def _check_start(name: str, game: FiniteGame, policy: Any, start: Any) -> None:
+    """Raises unless `policy` does what `start` does wherever anybody comes."""
+    joint = eqx.filter_jit(lambda game, policy: population_flow(game, policy).joint)
+    does, did = joint(game, policy), joint(game, start)
+    away = float(jnp.max(jnp.abs(does - did)))
+    if not away <= 1e-3:
+        raise CheckError(
+            f"{name}.init: the policy of the first state must be the given one, but its flow is "
+            f"off by {away:.3g}"
+        )
+
+
+def _identical(one: Any, other: Any) -> bool:
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return all(_numbers(a).tobytes() == _numbers(b).tobytes() for a, b in pairs)
+
+
+def _named(solver: AbstractSolver, method: str, function: Callable) -> Callable[..., Any]:
+    def run(*arguments, **keys):
+        try:
+            return function(*arguments, **keys)
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            raise CheckError(f"{_name(solver)}.{method} fails under jit: {text}") from error
+
+    return run
+
+
+def _check_policy(name: str, policy: Any, start: Any) -> None:
+    if getattr(policy, "shape", None) != start.shape or policy.dtype != start.dtype:
+        found = f"{policy.dtype} {policy.shape}" if hasattr(policy, "shape") else type(policy)
+        raise CheckError(
+            f"{name}.policy must give (horizon, num_states, num_actions) in the precision of the "
+            f"start, {start.dtype} {start.shape}, not {found}"
+        )
+    table = np.asarray(policy, float)
+    off = np.abs(table.sum(-1) - 1).max()
+    limit = checks.tolerance(start.dtype)
+    if not (off <= limit and table.min() >= 0):
+        raise CheckError(
+            f"{name}.policy: every row must be a law, but sums are off by {off:.3g} and the "
+            f"smallest entry is {table.min():.3g}"
+        )
+
+
+def _check_same(name: str, state: Any, following: Any) -> None:
+    """Raises unless `step` keeps the structure, the shapes and the dtypes of the state."""
+    before, structure = jax.tree_util.tree_flatten_with_path(state)
+    after, other = jax.tree_util.tree_flatten_with_path(following)
+    if structure != other:
+        raise CheckError(f"{name}.step changes the structure of the state: {structure} to {other}")
+    for (path, old), (_, new) in zip(before, after, strict=True):
+        kinds = [f"{jnp.result_type(x)} {jnp.shape(x)}" for x in (old, new)]
+        if kinds[0] != kinds[1]:
+            where = jax.tree_util.keystr(path)
+            raise CheckError(f"{name}.step changes state{where} from {kinds[0]} to {kinds[1]}")
+
+
+def _check_info(name: str, judged: Any, info: Any, precision: str) -> None:
+    """Raises unless `info` says of the policy that entered the step what `_judge` finds."""
+    if not isinstance(info, StepInfo):
+        raise CheckError(f"{name}.step must return (state, StepInfo), not {_name(info)}")
+    value, best, scale = judged
+    limit = _limit(precision) * (1 + float(scale))
+    for report, expected in {"exploitability": best - value, "social_welfare": value}.items():
+        found = getattr(info, report)
+        if not abs(float(found) - float(expected)) <= limit:
+            raise CheckError(
+                f"{name}.step reports the {report} {float(found):.9g}, but the policy that entered "
+                f"the step has {float(expected):.9g}"
+            )
+
+
+def _judge(game: FiniteGame, policy: Any) -> tuple[Any, Any, Any]:
+    flow = population_flow(game, policy)
+    played, optimal = evaluate(game, policy, flow), optimal_values(game, flow)
+    return played.value, optimal.value, jnp.max(jnp.abs(played.state_values))
+
+
+def _check_vmap(solver: AbstractSolver, game: FiniteGame, precision: str) -> None:
+    """Two solvers that differ in every numeric parameter, side by side."""
+    numeric, rest = eqx.partition(
+        solver, lambda x: isinstance(x, np.ndarray) and x.dtype.kind == "f"
+    )
+    if not jax.tree.leaves(numeric):
+        return
+    key = jax.random.key(0)
+    start = random_policy(game, key=key)
+
+    def run(numeric, game):
+        lane = eqx.combine(numeric, rest)
+        state = lane.init(game, start, key=key)
+        following, info = lane.step(game, state, key=key)
+        return lane.policy(game, following), _judge(game, lane.policy(game, state)), info
+
+    lanes = jax.tree.map(lambda x: np.stack([x, 0.9 * x]), numeric)
+    mapped = eqx.filter_jit(eqx.filter_vmap(run, in_axes=(0, None)))
+    results = _named(solver, "step (vmapped over its numbers)", mapped)(lanes, game)
+    for lane in range(2):
+        left, judged, info = jax.tree.map(lambda x, lane=lane: x[lane], results)
+        _check_policy(_name(solver), left, start)
+        _check_info(_name(solver), judged, info, precision)
+
+
+def _limit(precision: str) -> float:
+    return 1e-9 if precision == "float64" else 1e-4
+
+
+def _numbers(leaf: Any) -> np.ndarray:
+    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return np.asarray(jax.random.key_data(leaf))
+    return np.asarray(leaf)
+
+
+def _name(thing: Any) -> str:
+    return type(thing).__name__
