@@ -67,11 +67,9 @@ def exact_returns(game, policies):
             joint = np.zeros((2, 2))
             for i in range(num_agents):
                 joint[x[i], a[i]] += 1 / num_agents
-            states = joint.sum(1)
-            played = joint / np.maximum(states, 1e-300)[:, None]
-            crowd = nf.FiniteMeanField(jnp.asarray(states), jnp.asarray(played))
-            rewards = np.asarray(game.reward(t, crowd))
-            table = np.asarray(game.transition(t, crowd).dense())
+            stay = np.array([[0.2, 0.9], [0.5, 0.1]]) * (1 - 0.5 * joint[0, 1])
+            rewards = np.array([[1.0, 0.0], [0.5, 2.0]]) * (1 + t) - 3 * joint
+            table = np.stack([stay, 1 - stay], -1)
             totals += weight * np.array([rewards[x[i], a[i]] for i in range(num_agents)])
             for y in law:
                 moves = [table[x[i], a[i], y[i]] for i in range(num_agents)]
@@ -83,8 +81,7 @@ def exact_returns(game, policies):
     return totals
 
 
-@pytest.mark.parametrize("dense", [True, False])
-@pytest.mark.parametrize("num_agents", [1, 2, 3])
+@pytest.mark.parametrize(("num_agents", "dense"), [(1, True), (2, False), (3, True)])
 def test_exact_by_enumeration(num_agents, dense):
     game = Crowded(dense)
     policy = np.random.default_rng(1).dirichlet(np.ones(2), (2, 2))
@@ -97,9 +94,8 @@ def test_exact_by_enumeration(num_agents, dense):
     check(played.gains, deviated[0] - base[0])
 
 
-@pytest.mark.parametrize("num_agents", [1, 2, 5])
-def test_left_right_is_binomial(num_agents, precision):
-    game, share = nf.games.LeftRight(), 0.4
+def test_left_right_is_binomial(precision):
+    game, share, num_agents = nf.games.LeftRight(), 0.4, 4
     policy = np.broadcast_to([share, 1 - share], (2, 3, 2))
     left = np.arange(num_agents + 1) / num_agents
     cost = binom.pmf(np.arange(num_agents + 1), num_agents, share) @ (left**2 + 2 * (1 - left) ** 2)
@@ -173,12 +169,12 @@ def test_blocks_of_seeds_change_nothing(monkeypatch):
     policy = nf.uniform_policy(game)
     whole = nf.simulate(game, policy, num_agents=7, num_seeds=10)
     monkeypatch.setattr("nashfield.metrics.simulation._BLOCK_ENTRIES", 2000)
-    jax.clear_caches()
-    parts = nf.simulate(game, policy, num_agents=7, num_seeds=10)
-    jax.clear_caches()
+    parts = nf.simulate(game, policy, num_agents=7, num_seeds=11)  # one more, to compile anew
     for name in ("returns", "gains", "distances"):
-        np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-12)
-    np.testing.assert_allclose(parts.flow.states, whole.flow.states, rtol=1e-12)
+        np.testing.assert_allclose(getattr(parts, name)[:10], getattr(whole, name), rtol=1e-12)
+    last = 7 * (11 * np.asarray(parts.flow) - 10 * np.asarray(whole.flow))
+    np.testing.assert_allclose(last, np.round(last), atol=1e-12)
+    np.testing.assert_allclose(last.sum(1), 7)
 
 
 def test_estimate_is_students_interval():

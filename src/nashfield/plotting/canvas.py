@@ -61,7 +61,8 @@ def check_solution(solution: Any, function: str, *, batch: bool = False) -> Solu
     if not batch and np.ndim(solution.policy) != 3:
         raise ValueError(
             f"{function} draws one solution, but this is a batch of policies of shape "
-            f"{np.shape(solution.policy)}: take one, jax.tree.map(lambda leaf: leaf[0], solution)"
+            f"{np.shape(solution.policy)}: take one of them, "
+            "jax.tree.map(lambda x: x[0] if equinox.is_array(x) else x, solution)"
         )
     return solution
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 else:  # matplotlib is not imported before the first picture
     ScalarMappable = Any
 
+Length = float | int  # cells, and fractions of them
+Pair = tuple[Length, Length]
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -62,9 +65,7 @@ class Grid:
         picture[self.rows, self.columns] = values
         return picture
 
-    def draw(
-        self, ax: Axes, corner: tuple[float, float], values: np.ndarray, colors: ScalarMappable
-    ) -> None:
+    def draw(self, ax: Axes, corner: Pair, values: np.ndarray, colors: ScalarMappable) -> None:
         """One map with its top left at `corner`: values (S,), walls, a frame around each floor."""
         from matplotlib.colors import ListedColormap
         from matplotlib.patches import Rectangle
@@ -94,14 +95,14 @@ class Mosaic:
     """
 
     count: int
-    height: float
-    width: float
+    height: Length
+    width: Length
     across: int
-    gap: float
-    header: float
+    gap: Length
+    header: Length
 
     @classmethod
-    def fit(cls, count: int, height: float, width: float, aspect: float = 1.2) -> "Mosaic":
+    def fit(cls, count: int, height: Length, width: Length, aspect: Length = 1.2) -> "Mosaic":
         """The arrangement whose outline comes closest to `aspect` (width over height)."""
         gap = 0.05 * max(width, height)
 
@@ -119,7 +120,7 @@ class Mosaic:
         return cls(count, height, width, across, gap, header(across))
 
     @property
-    def size(self) -> tuple[float, float]:
+    def size(self) -> Pair:
         """Width and height of the whole."""
         down = math.ceil(self.count / self.across)
         return (
@@ -127,7 +128,7 @@ class Mosaic:
             down * (self.height + self.header),
         )
 
-    def corner(self, tile: int) -> tuple[float, float]:
+    def corner(self, tile: int) -> Pair:
         """Left and top of a tile."""
         row, column = divmod(tile, self.across)
         left = column * (self.width + self.gap)
@@ -158,8 +159,8 @@ class Mosaic:
 
 def draw_table(
     ax: Axes,
-    corner: tuple[float, float],
-    size: tuple[float, float],
+    corner: Pair,
+    size: Pair,
     table: np.ndarray,
     colors: ScalarMappable,
 ) -> None:

@@ -59,9 +59,9 @@ def plot_policy(solution: Solution, *, ax: Axes | None = None) -> Axes:
         ax = _arrows(solution, grid, ax)
     elif len(names) > _MAX_PANELS:
         mean = policy @ np.arange(len(names))
-        ax = _single(mean, solution, "mean number of the action", len(names) - 1, ax)
+        ax = _single(mean, solution, "mean number of the action", float(len(names) - 1), ax)
     elif len(names) == 2:
-        ax = _single(policy[..., 1], solution, f"probability of “{names[1]}”", 1, ax)
+        ax = _single(policy[..., 1], solution, f"probability of “{names[1]}”", 1.0, ax)
     else:
         ax = _panels(policy, solution, ax)
     ax.set_title(title_of(solution))
@@ -130,7 +130,7 @@ def _arrows(solution: Solution, grid: Grid, ax: Axes | None) -> Axes:
     times = chosen_times(game.horizon - 1, 6 if grid.width * grid.height <= 400 else 4)
     mosaic = Mosaic.fit(len(times), grid.height, grid.width)
     width, height = mosaic.size
-    ax = new_axes(ax, 10, float(np.clip(8.4 * height / width, 3, 10)))
+    ax = new_axes(ax, 10.0, float(np.clip(8.4 * height / width, 3, 10)))
     colors = new_colors("Blues", mass_norm(states[times]))
     stride = max(1, -(-max(grid.height, grid.floor_width) // _MAX_ARROWS))
     cells = np.asarray(display.cells)
