@@ -25,6 +25,8 @@ class ProgressReport:
         self._num_iterations = num_iterations
         self._begin = self._last = time.perf_counter()
         self._bar: Any = None
+        if self._active:
+            print("compiling, then solving ...", file=sys.stderr, flush=True)
 
     def update(self, iteration: int, exploitability: float, rate: float) -> None:
         """Reports an iteration.

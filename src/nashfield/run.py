@@ -95,6 +95,7 @@ def run(
     if loop.folder is not None:
         settings = {"num_iterations": num_iterations, "atol": atol, "rtol": rtol}
         loop.open(settings, initial_policy, resume)
+    report = ProgressReport(num_iterations, progress)
     initial, target = loop.begin(initial_policy, atol, rtol)
     if resume:
         loop.restore()
@@ -103,7 +104,6 @@ def run(
             f"{out}: this run has already done {loop.num_steps} iterations, more than the "
             f"{num_iterations} asked for"
         )
-    report = ProgressReport(num_iterations, progress)
     try:
         loop.go(target, num_iterations, report)
         solution = loop.finish(initial)
@@ -203,8 +203,8 @@ class _Loop:
 
     def go(self, target: Any, num_iterations: int, report: ProgressReport) -> None:
         """Chunk after chunk, until all is done or a step says stop."""
-        length, first = 1, self.num_steps
-        begin = last_save = time.perf_counter()
+        length, first, begin = 1, self.num_steps, self.seconds
+        last_save = time.perf_counter()
         while self.num_steps < num_iterations:
             before, seconds = self.num_steps, self.seconds
             limit = np.asarray(min(before + length, num_iterations))
@@ -222,10 +222,9 @@ class _Loop:
                 return
             rate = done / max(self.seconds - seconds, 1e-9)
             length = int(np.clip(_CALL_SECONDS * rate, 1, self.chunk_size))
-            now = time.perf_counter()
-            rate = (self.num_steps - first) / (now - begin)
+            rate = (self.num_steps - first) / max(self.seconds - begin, 1e-9)
             report.update(self.num_steps, float(self.rows[-1][-1, 0]), rate)
-            if now - last_save > _SAVE_SECONDS:
+            if time.perf_counter() - last_save > _SAVE_SECONDS:
                 self.save()
                 last_save = time.perf_counter()
 
