@@ -143,13 +143,15 @@ def open_spiel(bench: Bench) -> list[dict]:
                 float(nf.exploitability(game, policy)) - theirs["exploitability"]
             ),
         }
-        if max(row["difference"].values()) <= CLOSE_VALUE:
-            row["agrees"] = "yes"
         solver = nf.OnlineMirrorDescent(learning_rate=0.01)
         ask = {"algorithm": "MirrorDescent", "options": {"lr": 0.01}}
-        scores = bench.open_spiel.ask("scores", **ask, length=2)
-        _, mine_scores = iterates(game, solver, policy, 2)
-        row["difference"]["iterates"] = float(np.abs(np.array(scores) - mine_scores[1:]).max())
+        # One iteration only: from the second on its evaluation reads tables that it is just
+        # writing, where several paths lead to one place.
+        (score,) = bench.open_spiel.ask("scores", **ask, length=1)
+        _, mine_scores = iterates(game, solver, policy, 1)
+        row["difference"]["first iterate"] = abs(score - float(mine_scores[1]))
+        if max(row["difference"].values()) <= CLOSE_VALUE:
+            row["agrees"] = "yes"
 
         def measure(ask=ask) -> float:
             length = 1 if bench.options.quick else 3
