@@ -45,6 +45,15 @@ def check_number(
         )
 
 
+def check_draws(num_states: Any, num_actions: Any, horizon: Any, coupling: Any, seed: Any) -> None:
+    """Checks what every random game is drawn from; errors as `check_size` and `check_number`."""
+    check_size("num_states", num_states)
+    check_size("num_actions", num_actions)
+    check_size("horizon", horizon)
+    check_number("coupling", coupling)
+    check_size("seed", seed, least=0)
+
+
 def check_probability(name: str, value: Any) -> None:
     """Raises unless every entry of `value` lies in [0, 1]; errors as `check_number`."""
     check_number(name, value, 0.0, 1.0)

@@ -6,7 +6,9 @@ from jaxtyping import Float, Int
 
 from nashfield.games.base import SeparableGame
 from nashfield.games.kernels import Kernel, Sparse, predecessor_lists
+from nashfield.games.zoo._checks import check_draws, check_number, check_size
 from nashfield.mean_fields import FiniteMeanField
+from nashfield.results import ParameterError
 from nashfield.typing import Array, Scalar, ScalarLike, Time, scalar
 
 
@@ -60,12 +62,15 @@ class Garnet(SeparableGame):
         """See the class.
 
         Raises:
-            ValueError: num_branches is not in 1..num_states.
+            ParameterError: a size or the seed is wrong, or num_branches exceeds num_states.
         """
-        if not 1 <= num_branches <= num_states:
-            raise ValueError(
-                f"num_branches must lie in 1..num_states = {num_states}, not {num_branches}"
+        check_draws(num_states, num_actions, horizon, coupling, seed)
+        check_size("num_branches", num_branches)
+        if num_branches > num_states:
+            raise ParameterError(
+                f"num_branches must be at most num_states = {num_states}, not {num_branches}"
             )
+        check_number("floor", floor, least=0.0)
         self.num_states, self.num_actions, self.horizon = num_states, num_actions, horizon
         self.num_branches = num_branches
         self.coupling, self.floor = scalar(coupling), scalar(floor)

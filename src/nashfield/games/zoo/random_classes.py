@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from nashfield.games.base import FiniteGame, SeparableGame
 from nashfield.games.kernels import Dense, Kernel
+from nashfield.games.zoo._checks import check_draws
 from nashfield.mean_fields import FiniteMeanField
 from nashfield.typing import Array, Scalar, ScalarLike, Time, scalar
 
@@ -37,6 +38,7 @@ class _LinearCrowd(SeparableGame):
 
     def _draw(self, num_states, num_actions, horizon, coupling, seed) -> np.ndarray:
         """Sets all but the crowd's matrix, and gives the normal matrix that it is made of."""
+        check_draws(num_states, num_actions, horizon, coupling, seed)
         self.num_states, self.num_actions, self.horizon = num_states, num_actions, horizon
         self.coupling = scalar(coupling)
         self.seed = np.asarray(seed)  # an array, so that another seed compiles nothing
@@ -91,7 +93,11 @@ class MonotoneGame(_LinearCrowd):
         coupling: ScalarLike = 20.0,
         seed: int = 0,
     ):
-        """See the class."""
+        """See the class.
+
+        Raises:
+            ParameterError: a size, the coupling, or the seed is wrong.
+        """
         normal = self._draw(num_states, num_actions, horizon, coupling, seed)
         self.crowd_matrix = -normal @ normal.T / np.sqrt(num_states)
 
@@ -123,7 +129,11 @@ class PotentialGame(_LinearCrowd):
         coupling: ScalarLike = 20.0,
         seed: int = 0,
     ):
-        """See the class."""
+        """See the class.
+
+        Raises:
+            ParameterError: a size, the coupling, or the seed is wrong.
+        """
         normal = self._draw(num_states, num_actions, horizon, coupling, seed)
         self.crowd_matrix = (normal + normal.T) / np.sqrt(2)
 
@@ -156,7 +166,11 @@ class CyclicGame(_LinearCrowd):
         coupling: ScalarLike = 50.0,
         seed: int = 0,
     ):
-        """See the class."""
+        """See the class.
+
+        Raises:
+            ParameterError: a size, the coupling, or the seed is wrong.
+        """
         normal = self._draw(num_states, num_actions, horizon, coupling, seed)
         self.crowd_matrix = (normal - normal.T) / np.sqrt(2)
 
@@ -205,7 +219,12 @@ class CoupledGame(FiniteGame):
         coupling: ScalarLike = 20.0,
         seed: int = 0,
     ):
-        """See the class."""
+        """See the class.
+
+        Raises:
+            ParameterError: a size, the coupling, or the seed is wrong.
+        """
+        check_draws(num_states, num_actions, horizon, coupling, seed)
         self.num_states, self.num_actions, self.horizon = num_states, num_actions, horizon
         self.coupling = scalar(coupling)
         self.seed = np.asarray(seed)

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 
 from nashfield.games.base import FiniteGame
 from nashfield.games.kernels import Dense, Kernel
+from nashfield.games.zoo._checks import check_draws
 from nashfield.mean_fields import FiniteMeanField
 from nashfield.typing import Array, Scalar, ScalarLike, Time, scalar
 
@@ -52,7 +53,12 @@ class RandomLinear(FiniteGame):
         coupling: ScalarLike = 10.0,
         seed: int = 0,
     ):
-        """See the class."""
+        """See the class.
+
+        Raises:
+            ParameterError: a size, the coupling, or the seed is wrong.
+        """
+        check_draws(num_states, num_actions, horizon, coupling, seed)
         self.num_states, self.num_actions, self.horizon = num_states, num_actions, horizon
         self.coupling = scalar(coupling)
         self.seed = np.asarray(seed)  # an array, so that another seed compiles nothing
