@@ -217,7 +217,7 @@ def _number(value: Any) -> Any:
         raise TypeError(value)
     if isinstance(value, str):
         return float(value)
-    if np.ndim(value):
+    if np.ndim(value) or not (isinstance(value, int | float) or hasattr(value, "dtype")):
         raise TypeError(value)
     return value
 
