@@ -109,17 +109,17 @@ def test_left_right_is_binomial(precision):
 
 
 @pytest.mark.parametrize(
-    "game",
+    ("game", "sizes"),
     [
-        nf.games.LeftRight(),
-        nf.games.RockPaperScissors(),
-        nf.games.BeachBar(num_states=10, horizon=5),
+        (nf.games.LeftRight(), (10, 100, 1000)),
+        (nf.games.RockPaperScissors(), (10, 1000)),
+        (nf.games.BeachBar(num_states=10, horizon=5), (10, 1000)),
     ],
-    ids=lambda game: type(game).__name__,
+    ids=lambda value: type(value).__name__,
 )
-def test_rates(game):
+def test_rates(game, sizes):
     policy = nf.uniform_policy(game)
-    runs = {n: nf.simulate(game, policy, num_agents=n, num_seeds=1000) for n in (10, 100, 1000)}
+    runs = {n: nf.simulate(game, policy, num_agents=n, num_seeds=1000) for n in sizes}
     limit = float(nf.exploitability(game, policy))
     welfare = float(nf.social_welfare(game, policy))
     for num_agents, run in runs.items():

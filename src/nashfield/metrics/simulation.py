@@ -103,8 +103,9 @@ def simulate(
     The empirical measure is that of states and actions, and counts every agent, the deviator too.
     The deviator is agent 0; it plays the best response to the mean-field flow, which does not know
     the other agents' places. If the game is continuous in the mean field, its gain tends to the
-    exploitability as N grows, for many games at the rate N^-1/2 or faster (Saldi, Basar and
-    Raginsky 2018, "Markov-Nash equilibria in mean-field games with discounted cost").
+    exploitability as N grows (Saldi, Basar and Raginsky 2018, "Markov-Nash equilibria in mean-field
+    games with discounted cost"); if it is Lipschitz, at the rate N^-1/2 or faster (Yardim, Goldman
+    and He 2024, "When is mean-field reinforcement learning tractable and relevant?").
 
     Args:
         game: the game.
