@@ -30,6 +30,7 @@ GAMES: dict[str, tuple[str, str]] = {
 }
 
 SOLVERS: dict[str, tuple[str, str]] = {
+    "auto": ("solvers.auto", "Auto"),
     "online-mirror-descent": ("solvers.online_mirror_descent", "OnlineMirrorDescent"),
     "boltzmann-policy-iteration": ("solvers.boltzmann", "BoltzmannPolicyIteration"),
     "fictitious-play": ("solvers.fictitious_play", "FictitiousPlay"),
