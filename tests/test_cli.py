@@ -220,7 +220,7 @@ def test_interrupt_prints_the_command_that_goes_on(run, monkeypatch):
             "40",
         )
     assert status == 130 and not out
-    assert err.startswith("nashfield: stopped after 1 iterations, all of them saved; go on with: ")
+    assert "nashfield: stopped after 1 iterations, all of them saved; go on with: nash" in err
     command = err.partition("go on with: ")[2]
     assert command == (
         "nashfield solve left-right --solver online-mirror-descent --iterations 40 --tolerance "

@@ -23,7 +23,7 @@ class ProgressReport:
         self._active = terminal if show is None else show
         self._terminal = terminal
         self._num_iterations = num_iterations
-        self._begin = self._last = time.perf_counter()
+        self._begin = self._last = 0.0
         self._bar: Any = None
         if self._active:
             print("compiling, then solving ...", file=sys.stderr, flush=True)
@@ -37,6 +37,8 @@ class ProgressReport:
             rate: iterations a second.
         """
         now = time.perf_counter()
+        # Counted from the first iteration on: compiling says nothing of how long a run will take.
+        self._begin = self._begin or now
         if not self._active or now - self._begin < _PATIENCE:
             return
         numbers = f"exploitability {exploitability:.3e}, {rate:.3g} it/s"

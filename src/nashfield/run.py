@@ -142,6 +142,7 @@ class _Loop:
         self.chunk_size, self.folder = chunk_size, folder
         self.rows: list[np.ndarray] = []  # pieces (K, 2): exploitability, social welfare
         self.rows_written = 0
+        self.compiled = set()
         self.seconds = self.compile_seconds = 0.0
         self.progress: Any = None
         self.good: Any = None  # the last progress whose exploitability is known to be finite
@@ -153,7 +154,9 @@ class _Loop:
     def call(self, function: Any, *args: Any) -> Any:
         """Calls a jitted function, and counts its compilation apart."""
         begin = time.perf_counter()
-        function.lower(*args).compile()  # jit remembers the outcome
+        if function not in self.compiled:
+            function.lower(*args).compile()  # jit remembers the outcome
+            self.compiled.add(function)
         middle = time.perf_counter()
         outcome = jax.block_until_ready(function(*args))
         self.compile_seconds += middle - begin

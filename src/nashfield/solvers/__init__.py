@@ -1,19 +1,40 @@
-"""How an equilibrium is found: one algorithm a file."""
+"""How an equilibrium is found: one algorithm a file, imported when it is asked for."""
 
-from nashfield.solvers.base import AbstractSolver, StepInfo
-from nashfield.solvers.best_response import (
-    AbstractBestResponse,
-    ExactBestResponse,
-    SoftBestResponse,
-)
-from nashfield.solvers.best_so_far import BestSoFar
-from nashfield.solvers.boltzmann import BoltzmannPolicyIteration
-from nashfield.solvers.fictitious_play import FictitiousPlay
-from nashfield.solvers.fixed_point import FixedPoint
-from nashfield.solvers.mf_omo import MFOMO
-from nashfield.solvers.munchausen import MunchausenOnlineMirrorDescent
-from nashfield.solvers.online_mirror_descent import OnlineMirrorDescent
-from nashfield.solvers.prior_descent import PriorDescent
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nashfield.solvers.base import AbstractSolver, StepInfo
+    from nashfield.solvers.best_response import (
+        AbstractBestResponse,
+        ExactBestResponse,
+        SoftBestResponse,
+    )
+    from nashfield.solvers.best_so_far import BestSoFar
+    from nashfield.solvers.boltzmann import BoltzmannPolicyIteration
+    from nashfield.solvers.fictitious_play import FictitiousPlay
+    from nashfield.solvers.fixed_point import FixedPoint
+    from nashfield.solvers.mf_omo import MFOMO
+    from nashfield.solvers.munchausen import MunchausenOnlineMirrorDescent
+    from nashfield.solvers.online_mirror_descent import OnlineMirrorDescent
+    from nashfield.solvers.prior_descent import PriorDescent
+
+# Class -> its module. A dozen modules of classes take longer to import than a small game to solve.
+_WHERE = {
+    "AbstractBestResponse": "best_response",
+    "AbstractSolver": "base",
+    "BestSoFar": "best_so_far",
+    "BoltzmannPolicyIteration": "boltzmann",
+    "ExactBestResponse": "best_response",
+    "FictitiousPlay": "fictitious_play",
+    "FixedPoint": "fixed_point",
+    "MFOMO": "mf_omo",
+    "MunchausenOnlineMirrorDescent": "munchausen",
+    "OnlineMirrorDescent": "online_mirror_descent",
+    "PriorDescent": "prior_descent",
+    "SoftBestResponse": "best_response",
+    "StepInfo": "base",
+}
 
 __all__ = [
     "MFOMO",
@@ -30,3 +51,9 @@ __all__ = [
     "SoftBestResponse",
     "StepInfo",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'nashfield.solvers' has no attribute {name!r}")
+    return getattr(import_module(f"nashfield.solvers.{_WHERE[name]}"), name)
