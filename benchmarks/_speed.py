@@ -209,4 +209,5 @@ def print_speed(title: str, rows: list[dict], mean: float, least: float | None) 
     for row in rows:
         if "error" in row:
             print(f"{row['game']}: {row['error']}")
-    return _report.summary([row["ratio"] for row in rows if "ratio" in row], mean, least)
+    same = [row["ratio"] for row in rows if row["agrees"] in ("yes", "ties")]
+    return _report.summary(same, mean, least)

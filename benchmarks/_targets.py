@@ -84,7 +84,10 @@ def best_of(runners: list[tuple[str, str, Callable]], cap: float) -> dict:
         for k, seconds in enumerate(reached):
             known = best["seconds"][k]
             if seconds is not None and (known is None or seconds < known):
-                best["seconds"][k], best["setting"][k] = seconds, f"{name}; {source}"
+                best["seconds"][k], best["setting"][k] = (
+                    seconds,
+                    f"{name}{source and '; ' + source}",
+                )
     return best
 
 
