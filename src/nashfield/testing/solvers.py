@@ -1,9 +1,5 @@
-"""Conformance: does a game of yours, or a solver of yours, keep the library's protocols?
+"""Conformance of a solver."""
 
-Call these from your own tests. What they raise says what is wrong.
-"""
-
-import dataclasses
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -13,52 +9,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nashfield.dynamics import evaluate, population_flow, sweep
-from nashfield.dynamics.forward import crowd_slices
+from nashfield.dynamics import evaluate, population_flow
 from nashfield.games import checks
 from nashfield.games.base import FiniteGame
 from nashfield.learners.dynamic_programming import optimal_values
 from nashfield.policies import random_policy
-from nashfield.results import NashfieldError
 from nashfield.solvers.base import AbstractSolver, StepInfo
+from nashfield.testing.common import (
+    CheckError,
+    check_leaves,
+    held_by_numpy,
+    name_of,
+    relative_limit,
+)
 
 _NUM_STEPS = 4
-
-
-class CheckError(NashfieldError, AssertionError):
-    """A game or a solver that does not conform."""
-
-
-def check_game(game: Any) -> None:
-    """Checks a game in float64 and in float32: its protocol, its values, and that it stays traced.
-
-    Beyond `games.checks.check_game` (sizes, shapes, probabilities, rewards, push the transpose of
-    expect, jit): the value of a random policy by backward induction equals the sum over time of
-    <mu_t pi_t, r_t>, its exploitability is finite and not negative, both precisions agree, and
-    another value of a numeric parameter compiles nothing.
-
-    Args:
-        game: a FiniteGame or a StationaryGame.
-
-    Raises:
-        GameError: the protocol is broken.
-        CheckError: anything else.
-    """
-    found = {}
-    for precision in ("float64", "float32"):
-        with jax.enable_x64(precision == "float64"):
-            held = _held_by_numpy(game, precision)
-            checks.check_game(held)
-            _check_leaves(held)
-            if isinstance(held, FiniteGame):
-                found[precision] = _check_values(held, precision)
-    if found:
-        (double, scale), (single, _) = found["float64"], found["float32"]
-        if abs(double - single) > 1e-3 * scale:
-            raise CheckError(
-                f"{_name(game)}: the same policy is worth {double:.9g} in float64 but {single:.9g} "
-                "in float32: avoid differences of large numbers"
-            )
 
 
 def check_solver(solver: Any, game: FiniteGame) -> None:
@@ -77,84 +42,19 @@ def check_solver(solver: Any, game: FiniteGame) -> None:
         CheckError: what is wrong.
     """
     if not isinstance(solver, AbstractSolver):
-        raise CheckError(f"{_name(solver)} is no solver: derive it from solvers.AbstractSolver")
+        raise CheckError(f"{name_of(solver)} is no solver: derive it from solvers.AbstractSolver")
     for precision in ("float64", "float32"):
         with jax.enable_x64(precision == "float64"):
-            held = _held_by_numpy(solver, precision)
-            held_game = _held_by_numpy(game, precision)
-            _check_leaves(held)
+            held = held_by_numpy(solver, precision)
+            held_game = held_by_numpy(game, precision)
+            check_leaves(held)
             _check_run(held, held_game, precision)
             _check_vmap(held, held_game, precision)
 
 
-def _held_by_numpy(module: Any, precision: str) -> Any:
-    """Arrays as fresh NumPy arrays in this precision; JAX remembers the dtype of those it met."""
-
-    def hold(leaf):
-        if not isinstance(leaf, np.ndarray | jax.Array):
-            return leaf
-        return np.array(leaf, precision if leaf.dtype.kind == "f" else None)
-
-    return jax.tree.map(hold, module)
-
-
-def _check_leaves(module: Any) -> None:
-    """Raises for Python floats, which jit takes for a part of the program."""
-    for field in dataclasses.fields(module):
-        value = getattr(module, field.name)
-        if isinstance(value, float) and not field.metadata.get("static", False):
-            raise CheckError(
-                f"{_name(module)}.{field.name} is a Python float, {value}: every new value of it "
-                "would compile anew. Make it an array, by eqx.field(converter=nashfield.typing."
-                "scalar) or by scalar(...) in __init__"
-            )
-
-
-def _check_values(game: FiniteGame, precision: str) -> tuple[float, float]:
-    """J of a random policy, and the size of the rewards that it is made of."""
-    num_traces = 0
-
-    @eqx.filter_jit
-    def run(game, policy):
-        nonlocal num_traces
-        num_traces += 1
-        flow = population_flow(game, policy)
-
-        def collect(slices):
-            t, crowd = slices
-            return crowd.joint * game.reward(t, crowd)
-
-        paid = jax.lax.map(collect, (jnp.arange(game.horizon), crowd_slices(flow)))
-        last = flow[game.horizon]
-        end = last.states * game.terminal_reward(last)
-        collected = jnp.sum(paid) + jnp.sum(end)
-        scale = jnp.sum(jnp.abs(paid)) + jnp.sum(jnp.abs(end))
-        return evaluate(game, policy, flow).value, collected, scale, sweep(game, policy)
-
-    shape = (game.horizon, game.num_states)
-    policy = np.random.default_rng(0).dirichlet(np.ones(game.num_actions), shape)
-    value, collected, scale, swept = run(game, policy)
-    run(jax.tree.map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, game), policy)
-    if num_traces > 1:
-        raise CheckError(
-            f"{_name(game)} compiles anew although nothing but its arrays changed: keep functions "
-            "and NumPy arrays out of static fields"
-        )
-    limit = _limit(precision) * float(scale)
-    if not abs(float(value) - float(collected)) <= limit:
-        raise CheckError(
-            f"{_name(game)}: in {precision} a policy is worth {float(value):.9g} by backward "
-            f"induction, but collects {float(collected):.9g}: is each row of the kernel a law?"
-        )
-    gap = float(swept.exploitability)
-    if not (np.isfinite(gap) and gap >= -limit):
-        raise CheckError(f"{_name(game)}: in {precision} the exploitability of a policy is {gap}")
-    return float(value), float(scale)
-
-
 def _check_run(solver: AbstractSolver, game: FiniteGame, precision: str) -> None:
     """A few steps, each looked at, and then once more with the same key."""
-    name = _name(solver)
+    name = name_of(solver)
     traces: Counter[str] = Counter()
 
     def compiled(method: str) -> Callable[..., Any]:
@@ -207,8 +107,8 @@ def _check_start(name: str, game: FiniteGame, policy: Any, start: Any) -> None:
 
 
 def _identical(one: Any, other: Any) -> bool:
-    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
-    return all(_numbers(a).tobytes() == _numbers(b).tobytes() for a, b in pairs)
+    pairs = zip(jax.tree.leaves((one,)), jax.tree.leaves((other,)), strict=True)
+    return all(_bytes(a) == _bytes(b) for a, b in pairs)
 
 
 def _named(solver: AbstractSolver, method: str, function: Callable) -> Callable[..., Any]:
@@ -217,25 +117,24 @@ def _named(solver: AbstractSolver, method: str, function: Callable) -> Callable[
             return function(*arguments, **keys)
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
-            raise CheckError(f"{_name(solver)}.{method} fails under jit: {text}") from error
+            raise CheckError(f"{name_of(solver)}.{method} fails under jit: {text}") from error
 
     return run
 
 
 def _check_policy(name: str, policy: Any, start: Any) -> None:
     if getattr(policy, "shape", None) != start.shape or policy.dtype != start.dtype:
-        found = f"{policy.dtype} {policy.shape}" if hasattr(policy, "shape") else type(policy)
+        found = f"{policy.dtype} {policy.shape}" if hasattr(policy, "shape") else name_of(policy)
         raise CheckError(
             f"{name}.policy must give (horizon, num_states, num_actions) in the precision of the "
             f"start, {start.dtype} {start.shape}, not {found}"
         )
     table = np.asarray(policy, float)
-    off = np.abs(table.sum(-1) - 1).max()
-    limit = checks.tolerance(start.dtype)
-    if not (off <= limit and table.min() >= 0):
+    off, least = np.abs(table.sum(-1) - 1).max(), table.min()
+    if not (off <= checks.tolerance(start.dtype) and least >= 0):
         raise CheckError(
             f"{name}.policy: every row must be a law, but sums are off by {off:.3g} and the "
-            f"smallest entry is {table.min():.3g}"
+            f"smallest entry is {least:.3g}"
         )
 
 
@@ -255,9 +154,9 @@ def _check_same(name: str, state: Any, following: Any) -> None:
 def _check_info(name: str, judged: Any, info: Any, precision: str) -> None:
     """Raises unless `info` says of the policy that entered the step what `_judge` finds."""
     if not isinstance(info, StepInfo):
-        raise CheckError(f"{name}.step must return (state, StepInfo), not {_name(info)}")
+        raise CheckError(f"{name}.step must return (state, StepInfo), not {name_of(info)}")
     value, best, scale = judged
-    limit = _limit(precision) * (1 + float(scale))
+    limit = relative_limit(precision) * (1 + float(scale))
     for report, expected in {"exploitability": best - value, "social_welfare": value}.items():
         found = getattr(info, report)
         if not abs(float(found) - float(expected)) <= limit:
@@ -294,19 +193,11 @@ def _check_vmap(solver: AbstractSolver, game: FiniteGame, precision: str) -> Non
     results = _named(solver, "step (vmapped over its numbers)", mapped)(lanes, game)
     for lane in range(2):
         left, judged, info = jax.tree.map(lambda x, lane=lane: x[lane], results)
-        _check_policy(_name(solver), left, start)
-        _check_info(_name(solver), judged, info, precision)
+        _check_policy(name_of(solver), left, start)
+        _check_info(name_of(solver), judged, info, precision)
 
 
-def _limit(precision: str) -> float:
-    return 1e-9 if precision == "float64" else 1e-4
-
-
-def _numbers(leaf: Any) -> np.ndarray:
+def _bytes(leaf: Any) -> bytes:
     if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        return np.asarray(jax.random.key_data(leaf))
-    return np.asarray(leaf)
-
-
-def _name(thing: Any) -> str:
-    return type(thing).__name__
+        leaf = jax.random.key_data(leaf)
+    return np.asarray(leaf).tobytes()

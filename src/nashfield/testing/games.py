@@ -1,0 +1,97 @@
+"""Conformance of a game."""
+
+import copy
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nashfield.dynamics import evaluate, population_flow, sweep
+from nashfield.dynamics.forward import crowd_slices
+from nashfield.games import checks
+from nashfield.games.base import FiniteGame
+from nashfield.testing.common import (
+    CheckError,
+    check_leaves,
+    held_by_numpy,
+    name_of,
+    relative_limit,
+)
+
+
+def check_game(game: Any) -> None:
+    """Checks a game in float64 and in float32: its protocol, its values, and that it stays traced.
+
+    Beyond `games.checks.check_game` (sizes, shapes, probabilities, rewards, push the transpose of
+    expect, jit): the value of a random policy by backward induction equals the sum over time of
+    <mu_t pi_t, r_t>, its exploitability is finite and not negative, both precisions agree, and
+    another game of the same sizes compiles nothing.
+
+    Args:
+        game: a FiniteGame or a StationaryGame.
+
+    Raises:
+        GameError: the protocol is broken.
+        CheckError: anything else.
+    """
+    found = {}
+    for precision in ("float64", "float32"):
+        with jax.enable_x64(precision == "float64"):
+            held = held_by_numpy(game, precision)
+            checks.check_game(held)
+            check_leaves(held)
+            if isinstance(held, FiniteGame):
+                found[precision] = _check_values(held, precision)
+    if found:
+        (double, scale), (single, _) = found["float64"], found["float32"]
+        if abs(double - single) > 1e-3 * scale:
+            raise CheckError(
+                f"{name_of(game)}: the same policy is worth {double:.9g} in float64 but "
+                f"{single:.9g} in float32: avoid differences of large numbers"
+            )
+
+
+def _check_values(game: FiniteGame, precision: str) -> tuple[float, float]:
+    """J of a random policy, and the size of the rewards that it is made of."""
+    num_traces = 0
+
+    @eqx.filter_jit
+    def run(game, policy):
+        nonlocal num_traces
+        num_traces += 1
+        flow = population_flow(game, policy)
+
+        def collect(slices):
+            t, crowd = slices
+            return crowd.joint * game.reward(t, crowd)
+
+        paid = jax.lax.map(collect, (jnp.arange(game.horizon), crowd_slices(flow)))
+        last = flow[game.horizon]
+        end = last.states * game.terminal_reward(last)
+        collected = jnp.sum(paid) + jnp.sum(end)
+        scale = jnp.sum(jnp.abs(paid)) + jnp.sum(jnp.abs(end))
+        value = evaluate(game, policy, flow).value
+        return value, collected, scale, sweep(game, policy).exploitability
+
+    shape = (game.horizon, game.num_states)
+    policy = np.random.default_rng(0).dirichlet(np.ones(game.num_actions), shape)
+    value, collected, scale, gap = map(float, run(game, policy))
+    run(copy.deepcopy(game), policy)
+    if num_traces > 1:
+        raise CheckError(
+            f"{name_of(game)} compiles anew for an equal game: what a static field holds must be "
+            "hashable and equal to a copy of itself, such as numbers, text, and tuples of them"
+        )
+    limit = relative_limit(precision) * scale
+    if not (np.isfinite(gap) and gap >= -limit):
+        raise CheckError(
+            f"{name_of(game)}: in {precision} a policy has the exploitability {gap:.6g}"
+        )
+    if not abs(value - collected) <= limit:
+        raise CheckError(
+            f"{name_of(game)}: in {precision} a policy is worth {value:.9g} by backward induction, "
+            f"but collects {collected:.9g}: is the kernel's push the transpose of its expect?"
+        )
+    return value, scale
