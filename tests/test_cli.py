@@ -15,6 +15,7 @@ import pytest
 
 import nashfield as nf
 from nashfield import cli
+from nashfield.progress import ProgressReport
 from nashfield.registry import GAMES, SOLVERS
 
 MY_GAME = """
@@ -196,13 +197,11 @@ def test_resume_goes_on(run):
 
 
 def test_interrupt_prints_the_command_that_goes_on(run, monkeypatch):
-    module = importlib.import_module("nashfield.run")
-
     def update(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.ProgressReport, "update", update)
+        patch.setattr(ProgressReport, "update", update)
         status, out, err = run(
             "solve",
             "left-right",

@@ -18,12 +18,10 @@ import nashfield as nf
 from nashfield import storage
 from nashfield.games.zoo.beach_bar import BeachBar
 from nashfield.games.zoo.matrix import LeftRight, RockPaperScissors
+from nashfield.progress import ProgressReport
 from nashfield.results import Result, SolveError
 from nashfield.solvers import OnlineMirrorDescent
 from nashfield.storage import RunFolderError
-
-# `nashfield.run` is the function; this is its module.
-module = importlib.import_module("nashfield.run")
 
 
 class Drawing(OnlineMirrorDescent):
@@ -162,7 +160,7 @@ import jax
 jax.config.update("jax_enable_x64", True)
 import nashfield as nf
 from nashfield import storage
-importlib.import_module("nashfield.run")._SAVE_SECONDS = 0.0
+importlib.import_module("nashfield.chunks")._SAVE_SECONDS = 0.0
 write, replace, calls = storage.write_arrays, storage._replace, 0
 
 def dies(path, arrays):
@@ -222,7 +220,7 @@ def interrupt_after(monkeypatch, num_reports: int) -> None:
         if not left[0]:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.ProgressReport, "update", update)
+    monkeypatch.setattr(ProgressReport, "update", update)
 
 
 def test_interrupt_saves_and_says_how_to_go_on(monkeypatch, tmp_path):
@@ -357,6 +355,16 @@ def test_resume_with_a_foreign_checkpoint(arrays, message, tmp_path):
     np.savez(tmp_path / "checkpoint.npz", **arrays)
     with pytest.raises(RunFolderError, match=message):
         nf.run(LeftRight(), OnlineMirrorDescent(), num_iterations=9, out=tmp_path, resume=True)
+
+
+def test_a_game_that_fails_leaves_an_empty_folder(tmp_path):
+    class Wrong(LeftRight):
+        def initial(self):
+            raise RuntimeError("no law at all")
+
+    with pytest.raises(RuntimeError, match="no law at all"):
+        nf.run(Wrong(), OnlineMirrorDescent(), num_iterations=1, out=tmp_path / "a")
+    nf.run(LeftRight(), OnlineMirrorDescent(), num_iterations=1, out=tmp_path / "a")
 
 
 def test_lines_of_text_where_there_is_no_terminal(monkeypatch, capsys):

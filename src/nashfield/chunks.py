@@ -1,0 +1,211 @@
+"""The host's side of a run: compiled chunks, their log, and their checkpoints."""
+
+import dataclasses
+import hashlib
+import time
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nashfield import record, storage
+from nashfield.dynamics import sweep
+from nashfield.policies import uniform_policy
+from nashfield.progress import ProgressReport
+from nashfield.results import Result
+from nashfield.solution import Solution
+from nashfield.solve import Progress, finish, iterate, start
+from nashfield.solvers.base import StepInfo
+from nashfield.storage import RunFolderError
+from nashfield.typing import Array
+
+# A call of the compiled chunk aims at so many seconds, so that Ctrl-C and the bar answer soon.
+_CALL_SECONDS = 0.25
+# A save writes the whole state: tiny games would spend all their time there.
+_SAVE_SECONDS = 1.0
+
+
+class Loop:
+    """One run on the host: what is known so far, and how to get one chunk further.
+
+    `rows` may run ahead of `progress` when an interrupt falls between the two, never behind:
+    every reader takes the first `num_steps` rows.
+    """
+
+    def __init__(self, game, solver, key, chunk_size: int, folder: Path | None):
+        """Of `game` by `solver`, kept in `folder` if there is one."""
+        self.game, self.solver, self.key = game, solver, key
+        self.chunk_size, self.folder = chunk_size, folder
+        self.rows: list[np.ndarray] = []  # pieces (K, 2): exploitability, social welfare
+        self.rows_written = 0
+        self.compiled = set()
+        self.seconds = self.compile_seconds = 0.0
+        self.progress: Any = None
+        self.good: Any = None  # the last progress whose exploitability is known to be finite
+
+    @property
+    def num_steps(self) -> int:
+        """Iterations done."""
+        return int(self.progress.num_steps)
+
+    def call(self, function: Any, *args: Any) -> Any:
+        """Calls a jitted function, and counts its compilation apart."""
+        begin = time.perf_counter()
+        if function not in self.compiled:
+            function.lower(*args).compile()  # jit remembers the outcome
+            self.compiled.add(function)
+        middle = time.perf_counter()
+        outcome = jax.block_until_ready(function(*args))
+        self.compile_seconds += middle - begin
+        self.seconds += time.perf_counter() - middle
+        return outcome
+
+    def describe(self, policy: Array | None, **settings: Any) -> dict[str, Any]:
+        """What config.json will say."""
+        start = None if policy is None else hashlib.sha256(np.asarray(policy).tobytes())
+        return record.make_config(
+            self.game,
+            self.solver,
+            key=np.asarray(jax.random.key_data(self.key)).tolist(),
+            initial_policy=start and start.hexdigest(),
+            **settings,
+        )
+
+    def begin(self, policy: Array | None, atol, rtol) -> tuple[float, Any]:
+        """Goes to the start; initial exploitability, and the one to stop at."""
+        args = (policy, np.asarray(atol, float), np.asarray(rtol, float), self.key)
+        self.progress, initial, target = self.call(_start, self.game, self.solver, *args)
+        return float(initial), target
+
+    def restore(self) -> None:
+        """Goes to the last checkpoint, if there is one."""
+        assert self.folder is not None
+        path = self.folder / storage.CHECKPOINT
+        if not path.exists():
+            return  # ended before the first one
+        arrays = storage.read_arrays(path, "leave resume out")
+        state = storage.restore_state(self.progress.state, arrays, path)
+        try:
+            num_steps, self.seconds = int(arrays["num_steps"]), float(arrays["seconds"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunFolderError(f"{path}: not a checkpoint ({error})") from error
+        table = storage.read_history(self.folder / storage.HISTORY, num_steps)
+        storage.write_history(self.folder / storage.HISTORY, table)
+        self.rows, self.rows_written = [table], num_steps
+        count = np.asarray(num_steps, self.progress.num_steps.dtype)
+        self.progress = Progress(state, count, self.progress.result_code)
+
+    def go(self, target: Any, num_iterations: int, report: ProgressReport) -> None:
+        """Chunk after chunk, until all is done or a step says stop."""
+        length, first, begin = 1, self.num_steps, self.seconds
+        last_save = time.perf_counter()
+        while self.num_steps < num_iterations:
+            before, seconds = self.num_steps, self.seconds
+            limit = np.asarray(min(before + length, num_iterations))
+            moved, infos = self.call(
+                _chunk,
+                *(self.game, self.solver, self.progress, target, limit, self.key),
+                self.chunk_size,
+            )
+            done = int(moved.num_steps) - before
+            self.rows.append(_table(infos)[:done])
+            if done:
+                self.good = self.progress  # now evaluated, which `moved` is not yet
+            self.progress = moved
+            if int(moved.result_code) != Result.MAX_ITERATIONS:
+                return
+            rate = done / max(self.seconds - seconds, 1e-9)
+            length = int(np.clip(_CALL_SECONDS * rate, 1, self.chunk_size))
+            rate = (self.num_steps - first) / max(self.seconds - begin, 1e-9)
+            report.update(self.num_steps, float(self.rows[-1][-1, 0]), rate)
+            if time.perf_counter() - last_save > _SAVE_SECONDS:
+                self.save()
+                last_save = time.perf_counter()
+
+    def table(self) -> np.ndarray:
+        """Exploitability and social welfare of the first `num_steps` iterates, (num_steps, 2)."""
+        return np.concatenate([np.zeros((0, 2)), *self.rows])[: self.num_steps]
+
+    def save(self, *, anew: bool = False) -> None:
+        """Writes log and checkpoint, in this order: the log may be ahead, never behind.
+
+        Args:
+            anew: write the whole log, in case an interrupt tore its last lines.
+        """
+        if self.folder is None:
+            return
+        begin = 0 if anew else self.rows_written
+        table = self.table()
+        storage.write_history(self.folder / storage.HISTORY, table[begin:], start=begin)
+        self.rows_written = len(table)
+        arrays = storage.state_arrays(self.progress.state)
+        counts = {"num_steps": self.num_steps, "seconds": self.seconds}
+        storage.write_arrays(self.folder / storage.CHECKPOINT, {**arrays, **counts})
+
+    def finish(self, initial: float) -> Solution:
+        """Evaluates the last policy and writes what is left to write."""
+        found = self.call(_finish, self.game, self.solver, self.progress)
+        last = np.array(
+            [[found.history[name][-1] for name in ("exploitability", "social_welfare")]]
+        )
+        table = np.concatenate([self.table(), last])
+        dtype = found.policy.dtype
+        solution = dataclasses.replace(
+            found,
+            history={
+                "exploitability": table[:, 0].astype(dtype),
+                "social_welfare": table[:, 1].astype(dtype),
+            },
+            state=self.progress.state,
+            game=self.game,
+            solver=self.solver,
+            stats={
+                "seconds": self.seconds,
+                "compile_seconds": self.compile_seconds,
+                "initial_exploitability": initial,
+            },
+        )
+        if self.folder is not None:
+            if solution.result.ok:
+                self.save()
+                storage.write_arrays(self.folder / storage.SOLUTION, solution.arrays())
+            elif self.good is not None:
+                self.progress = self.good
+                self.save(anew=True)
+            rows = table[self.rows_written :]
+            storage.write_history(self.folder / storage.HISTORY, rows, start=self.rows_written)
+        return solution
+
+
+@eqx.filter_jit
+def _start(game, solver, policy, atol, rtol, key) -> tuple[Progress, Array, Array]:
+    policy = uniform_policy(game) if policy is None else jnp.asarray(policy)
+    initial = sweep(game, policy).exploitability
+    return _strong(start(game, solver, policy, key=key)), initial, atol + rtol * initial
+
+
+@eqx.filter_jit
+def _chunk(game, solver, progress, target, limit, key, length: int) -> tuple[Progress, StepInfo]:
+    progress, infos = iterate(
+        game, solver, progress, length=length, target=target, limit=limit, key=key
+    )
+    return _strong(progress), infos
+
+
+@eqx.filter_jit
+def _finish(game, solver, progress) -> Solution:
+    no_steps = jax.tree.map(lambda _: jnp.zeros(0), StepInfo(jnp.zeros(()), jnp.zeros(())))
+    solution = finish(game, solver, progress, no_steps)
+    return dataclasses.replace(solution, state=None, game=None, solver=None)
+
+
+def _strong(progress: Progress) -> Progress:
+    """Gives every array a dtype of its own, so that first, later and resumed chunks are one."""
+    return jax.tree.map(lambda x: jax.lax.convert_element_type(x, x.dtype), progress)
+
+
+def _table(infos: StepInfo) -> np.ndarray:
+    return np.stack([infos.exploitability, infos.social_welfare], axis=1).astype(float)
