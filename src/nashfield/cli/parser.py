@@ -98,13 +98,17 @@ def _solve(commands: Any) -> _Parser:
     parser = _add(commands, "solve", "solve", "solve a game", epilog=_EXAMPLES)
     add = parser.add_argument
     add("game", help="a name (see `nashfield games`), or PATH.py:CLASS for a game of your own")
-    add("--solver", default=DEFAULT_SOLVER, help="a name (see `nashfield solvers`; %(default)s)")
+    add(
+        "--solver",
+        default=DEFAULT_SOLVER,
+        help="a name (see `nashfield solvers`; default %(default)s)",
+    )
     add(
         "--iterations",
         type=_count,
         default=DEFAULT_ITERATIONS,
         metavar="N",
-        help="at most so many, those before a resumption included (%(default)s)",
+        help="at most so many, those before a resumption included (default %(default)s)",
     )
     add(
         "--tolerance",
@@ -112,9 +116,15 @@ def _solve(commands: Any) -> _Parser:
         default=DEFAULT_TOLERANCE,
         metavar="X",
         help="stop once the exploitability is at most X times that of the start, the uniform "
-        "policy (%(default)s; 0: do all iterations)",
+        "policy (default %(default)s; 0 does all iterations)",
     )
-    add("--seed", type=_count, default=0, metavar="N", help="for solvers that draw (%(default)s)")
+    add(
+        "--seed",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="for solvers that draw (default %(default)s)",
+    )
     for flag, whose in (("--set", "game"), ("--solver-set", "solver")):
         add(
             flag,
@@ -125,7 +135,7 @@ def _solve(commands: Any) -> _Parser:
             metavar="NAME=VALUE",
             help=f"parameters of the {whose}",
         )
-    add("--out", metavar="DIR", help="run folder, new or empty (runs/GAME-SOLVER-NUMBER)")
+    add("--out", metavar="DIR", help="run folder, new or empty (default runs/GAME-SOLVER-NUMBER)")
     add("--resume", action="store_true", help="go on with the run in --out DIR")
     add("--no-plots", action="store_true", help="draw no pictures")
     add("--json", action="store_true", help="the last line of standard output is one object")
@@ -148,8 +158,20 @@ def _simulate(commands: Any) -> _Parser:
     parser = _saved(_add(commands, "simulate", "simulate", text))
     add = parser.add_argument
     add("--agents", type=_positive, required=True, metavar="N", help="number of agents")
-    add("--seeds", type=_positive, default=100, metavar="M", help="repetitions (%(default)s)")
-    add("--seed", type=_count, default=0, metavar="N", help="of the first repetition (%(default)s)")
+    add(
+        "--seeds",
+        type=_positive,
+        default=100,
+        metavar="M",
+        help="repetitions (default %(default)s)",
+    )
+    add(
+        "--seed",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="of the random numbers (default %(default)s)",
+    )
     return parser
 
 
