@@ -1,14 +1,17 @@
-"""One way to refuse a parameter that no algorithm can work with."""
+"""Checks of a solver's numbers, for `__check_init__`; what jit traces cannot be checked."""
 
+import math
 from typing import Any
 
-import jax
+import equinox as eqx
 import jax.core
 import numpy as np
 
+from nashfield.results import ParameterError
+
 
 def check_number(
-    owner: object,
+    owner: eqx.Module,
     name: str,
     *,
     above: float | None = None,
@@ -17,13 +20,11 @@ def check_number(
     below: float | None = None,
     whole: bool = False,
 ) -> None:
-    """Checks the attribute `name` of `owner`, to be called from `__check_init__`.
-
-    Traced values pass: what they will be is not known yet.
+    """Checks the attribute `name` of `owner`: one finite number in range.
 
     Args:
         owner: the solver.
-        name: its attribute, a single real number.
+        name: its attribute.
         above: the value must be larger than this.
         at_least: the value must not be smaller than this.
         at_most: the value must not be larger than this.
@@ -31,30 +32,29 @@ def check_number(
         whole: the value must have no fractional part.
 
     Raises:
-        TypeError: the attribute is not a number.
-        ValueError: it is an array of several numbers, or out of range (NaN always is).
+        ParameterError: it is no number, several numbers, NaN, infinite, or out of range.
     """
     value: Any = getattr(owner, name)
     where = f"{type(owner).__name__}: {name}"
-    if not isinstance(value, np.ndarray | jax.Array) or value.dtype.kind not in "fiu":
-        raise TypeError(f"{where} must be a number, not {value!r}")
+    if np.result_type(getattr(value, "dtype", object)).kind not in "fiu":
+        raise ParameterError(f"{where} must be a number, not {value!r}")
     if value.ndim:
-        raise ValueError(
+        raise ParameterError(
             f"{where} must be a single number, not an array of shape {value.shape}; to try several "
             "values at once, build and run the solver inside jax.vmap"
         )
     if isinstance(value, jax.core.Tracer):
         return
-    limits = (
-        ("above", above, lambda x, limit: x > limit),
-        ("at least", at_least, lambda x, limit: x >= limit),
-        ("at most", at_most, lambda x, limit: x <= limit),
-        ("below", below, lambda x, limit: x < limit),
-    )
-    given = [(word, limit, holds) for word, limit, holds in limits if limit is not None]
     number = float(value)
-    inside = all(holds(number, limit) for _, limit, holds in given)
-    if not inside or (whole and not number.is_integer()):
-        wanted = " and ".join(f"{word} {limit:g}" for word, limit, _ in given)
-        wanted = f"a whole number {wanted}" if whole else wanted
-        raise ValueError(f"{where} must be {wanted}, not {number:g}")
+    limits = [
+        ("above", above, above is None or number > above),
+        ("at least", at_least, at_least is None or number >= at_least),
+        ("at most", at_most, at_most is None or number <= at_most),
+        ("below", below, below is None or number < below),
+    ]
+    inside = math.isfinite(number) and all(holds for _, _, holds in limits)
+    if inside and (number.is_integer() or not whole):
+        return
+    kind = "a whole number," if whole else "finite,"
+    wanted = " and ".join(f"{word} {limit:g}" for word, limit, _ in limits if limit is not None)
+    raise ParameterError(f"{where} must be {kind} {wanted}, not {number:g}")

@@ -52,7 +52,7 @@ class SoftBestResponse(AbstractBestResponse):
     temperature: Scalar = eqx.field(converter=scalar, default=1.0)
 
     def __check_init__(self):
-        check_number(self, "temperature", above=0)
+        check_number(self, "temperature", above=0.0)
 
     def __call__(self, game: FiniteGame, current: Sweep) -> Float[Array, "T S A"]:
         """See `AbstractBestResponse.__call__`."""

@@ -27,7 +27,7 @@ class BoltzmannPolicyIteration(AbstractSolver):
     temperature: Scalar = eqx.field(converter=scalar, default=1.0)
 
     def __check_init__(self):
-        check_number(self, "temperature", above=0)
+        check_number(self, "temperature", above=0.0)
 
     def init(
         self, game: FiniteGame, policy: Float[Array, "T S A"], *, key: PRNGKeyArray

@@ -32,7 +32,7 @@ class FixedPoint(AbstractSolver):
     best_response: AbstractBestResponse = eqx.field(default_factory=ExactBestResponse)
 
     def __check_init__(self):
-        check_number(self, "damping", at_least=0, below=1)
+        check_number(self, "damping", at_least=0.0, below=1.0)
 
     def init(
         self, game: FiniteGame, policy: Float[Array, "T S A"], *, key: PRNGKeyArray

@@ -142,9 +142,9 @@ class MFOMO(AbstractSolver):
     value_weight: Scalar = eqx.field(converter=scalar, default=10.0)
 
     def __check_init__(self):
-        check_number(self, "learning_rate", above=0)
-        check_number(self, "flow_weight", above=0)
-        check_number(self, "value_weight", above=0)
+        check_number(self, "learning_rate", above=0.0)
+        check_number(self, "flow_weight", above=0.0)
+        check_number(self, "value_weight", above=0.0)
 
     def init(
         self, game: FiniteGame, policy: Float[Array, "T S A"], *, key: PRNGKeyArray

@@ -35,8 +35,8 @@ class MunchausenOnlineMirrorDescent(AbstractSolver):
     munchausen: Scalar = eqx.field(converter=scalar, default=1.0)
 
     def __check_init__(self):
-        check_number(self, "temperature", above=0)
-        check_number(self, "munchausen", at_least=0, at_most=1)
+        check_number(self, "temperature", above=0.0)
+        check_number(self, "munchausen", at_least=0.0, at_most=1.0)
 
     def init(
         self, game: FiniteGame, policy: Float[Array, "T S A"], *, key: PRNGKeyArray

@@ -44,8 +44,8 @@ class PriorDescent(AbstractSolver):
     num_inner: Scalar = eqx.field(converter=scalar, default=10)
 
     def __check_init__(self):
-        check_number(self, "temperature", above=0)
-        check_number(self, "num_inner", at_least=1, whole=True)
+        check_number(self, "temperature", above=0.0)
+        check_number(self, "num_inner", at_least=1.0, whole=True)
 
     def init(
         self, game: FiniteGame, policy: Float[Array, "T S A"], *, key: PRNGKeyArray
