@@ -197,6 +197,22 @@ class Rule(Kernel):
         return jax.vmap(self.expect, out_axes=2)(jnp.eye(S))
 
 
+def test_kernels_may_hold_python_numbers():
+    class Shift(Rule):
+        offset: int = 1
+
+        def expect(self, values):
+            return jnp.tile(
+                jnp.concatenate([values[self.offset :], values[: self.offset]])[:, None], A
+            )
+
+        def push(self, mass):
+            law = jnp.sum(mass, 1)
+            return jnp.concatenate([law[-self.offset :], law[: -self.offset]])
+
+    checks.check_game(game(transition=lambda t, m: Shift()))
+
+
 def test_kernels_of_an_unknown_kind():
     checks.check_game(game(transition=lambda t, m: Rule(0.5)))
     refuses(game(transition=lambda t, m: Rule()), "a probability is negative, -0.5")

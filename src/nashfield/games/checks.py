@@ -140,7 +140,7 @@ def _transition(game: Any, t: Any, crowd: FiniteMeanField) -> Kernel:
             "nashfield.Dense(table) or nashfield.Sparse(successors, probabilities), not "
             f"{type(kernel).__name__}"
         )
-    return jax.tree.map(jnp.asarray, kernel)
+    return jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, np.ndarray) else x, kernel)
 
 
 def _reward(game: Any, t: Any, crowd: FiniteMeanField) -> jax.Array:
