@@ -9,6 +9,7 @@ from nashfield.results import NashfieldError
 # kebab-case name -> (module below nashfield, class). Nothing is imported before it is asked for.
 GAMES: dict[str, tuple[str, str]] = {
     "beach-bar": ("games.zoo.beach_bar", "BeachBar"),
+    "grid-navigation": ("games.zoo.navigation", "GridNavigation"),
     "left-right": ("games.zoo.matrix", "LeftRight"),
     "rock-paper-scissors": ("games.zoo.matrix", "RockPaperScissors"),
     "building-evacuation": ("games.zoo.building", "BuildingEvacuation"),

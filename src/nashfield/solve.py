@@ -78,19 +78,33 @@ def solve(
 @eqx.filter_jit
 def _solve(game, solver, num_iterations, policy, atol, rtol, key) -> Solution:
     key = jax.random.key(0) if key is None else key
-    policy = uniform_policy(game) if policy is None else jnp.asarray(policy)
     progress = start(game, solver, policy, key=key)
     never_stops = all(isinstance(x, int | float) and x == 0 for x in (atol, rtol))
-    target = None if never_stops else atol + rtol * sweep(game, policy).exploitability
+    target = None if never_stops else stop_target(game, policy, atol, rtol)
     progress, infos = iterate(game, solver, progress, length=num_iterations, target=target, key=key)
     return finish(game, solver, progress, infos)
 
 
+def stop_target(
+    game: FiniteGame, policy: Float[Array, "T S A"] | None, atol: ScalarLike, rtol: ScalarLike
+) -> Float[Array, ""]:
+    """The exploitability at which to stop: atol + rtol * that of `policy` (uniform if None)."""
+    policy = uniform_policy(game) if policy is None else policy
+    return atol + rtol * sweep(game, policy).exploitability
+
+
 def start(
-    game: FiniteGame, solver: AbstractSolver, policy: Float[Array, "T S A"], *, key: PRNGKeyArray
+    game: FiniteGame,
+    solver: AbstractSolver,
+    policy: Float[Array, "T S A"] | None,
+    *,
+    key: PRNGKeyArray,
 ) -> Progress:
-    """Progress before the first step."""
-    state = solver.init(game, policy, key=key)
+    """Progress before the first step, from `policy` (uniform if None)."""
+    if policy is None:
+        state = solver.init_uniform(game, key=key)
+    else:
+        state = solver.init(game, jnp.asarray(policy, float), key=key)
     return Progress(state, jnp.asarray(0), jnp.asarray(int(Result.MAX_ITERATIONS)))
 
 

@@ -23,12 +23,14 @@ class Display:
         cells: (S, 2) or (S, 3) integer coordinates (row, column) or (floor, row, column) of each
             state on a grid; cells that no state owns are walls.
         shape: extent of that grid.
+        walls: (S,) which states are walls, where nobody ever is.
     """
 
     states: tuple[str, ...] | None = None
     actions: tuple[str, ...] | None = None
     cells: np.ndarray | None = None
     shape: tuple[int, ...] | None = None
+    walls: np.ndarray | None = None
 
 
 class AbstractGame(eqx.Module):

@@ -27,7 +27,7 @@ class Grid:
         columns: (S,) column of each state in the picture.
         height: rows of the picture.
         width: columns of the picture, floors and the gaps between them included.
-        walls: (height, width), cells that belong to the grid and to no state.
+        walls: (height, width), cells of the grid where no state is, or one that is a wall.
         floors: left columns of the floors.
         floor_width: columns of one floor.
     """
@@ -56,7 +56,7 @@ class Grid:
         walls = np.zeros((height, width), bool)
         for left in floors:
             walls[:, left : left + floor_width] = True
-        walls[rows, columns] = False
+        walls[rows, columns] = False if display.walls is None else display.walls
         return cls(rows, columns, height, width, walls, floors, floor_width)
 
     def image(self, values: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from nashfield.dynamics import Sweep
 from nashfield.games.base import FiniteGame
+from nashfield.policies import uniform_policy
 from nashfield.typing import Array
 
 
@@ -45,6 +46,10 @@ class AbstractSolver(eqx.Module):
             policy: (T, S, A), where to start.
             key: for solvers that draw.
         """
+
+    def init_uniform(self, game: FiniteGame, *, key: PRNGKeyArray) -> Any:
+        """State before the first step from the uniform policy, which need not be stored."""
+        return self.init(game, uniform_policy(game), key=key)
 
     @abc.abstractmethod
     def step(self, game: FiniteGame, state: Any, *, key: PRNGKeyArray) -> tuple[Any, StepInfo]:

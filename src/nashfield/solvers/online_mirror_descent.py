@@ -1,6 +1,6 @@
 """Online mirror descent."""
 
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -8,12 +8,15 @@ import jax.numpy as jnp
 from jaxtyping import Float, PRNGKeyArray
 
 from nashfield.dynamics import sweep
-from nashfield.games.base import FiniteGame
+from nashfield.games.base import FiniteGame, SeparableGame
+from nashfield.solvers import value_form
+from nashfield.solvers._checks import check_number
 from nashfield.solvers.base import AbstractSolver, StepInfo
+from nashfield.solvers.value_form import ValueForm
 from nashfield.typing import Array, Scalar, scalar
 
 # log of the smallest normal double is -708: below, a probability is 0 and its log is lost.
-_MIN_LOGIT = -700.0
+MIN_LOGIT = -700.0
 
 
 class OnlineMirrorDescent(AbstractSolver):
@@ -28,16 +31,27 @@ class OnlineMirrorDescent(AbstractSolver):
 
     learning_rate: Scalar = eqx.field(converter=scalar, default=0.1)
 
+    def __check_init__(self):
+        check_number(self, "learning_rate", above=0.0)
+
     def init(
         self, game: FiniteGame, policy: Float[Array, "T S A"], *, key: PRNGKeyArray
     ) -> Float[Array, "T S A"]:
         """Logits of `policy`."""
         return logits(policy)
 
-    def step(
-        self, game: FiniteGame, state: Float[Array, "T S A"], *, key: PRNGKeyArray
-    ) -> tuple[Any, StepInfo]:
+    def init_uniform(self, game: FiniteGame, *, key: PRNGKeyArray) -> Any:
+        """Logits of the uniform policy, on large grids in (T, S) numbers (see `value_form`)."""
+        return (
+            value_form.init(game)
+            if value_form.applies(game)
+            else super().init_uniform(game, key=key)
+        )
+
+    def step(self, game: FiniteGame, state: Any, *, key: PRNGKeyArray) -> tuple[Any, StepInfo]:
         """One pass forward, one backward."""
+        if isinstance(state, ValueForm):
+            return value_form.step(cast(SeparableGame, game), state, self.learning_rate)
         current = sweep(game, jax.nn.softmax(state))
         # Advantages in place of Q, and the shift by the maximum: softmax does not see either, and
         # the logits keep their digits.
@@ -45,11 +59,13 @@ class OnlineMirrorDescent(AbstractSolver):
         summed = (summed - jnp.max(summed, -1, keepdims=True)).astype(state.dtype)
         return summed, StepInfo.of(current)
 
-    def policy(self, game: FiniteGame, state: Float[Array, "T S A"]) -> Float[Array, "T S A"]:
+    def policy(self, game: FiniteGame, state: Any) -> Float[Array, "T S A"]:
         """Softmax of the logits."""
+        if isinstance(state, ValueForm):
+            return value_form.policy(cast(SeparableGame, game), state, self.learning_rate)
         return jax.nn.softmax(state)
 
 
 def logits(policy: Float[Array, "*batch A"]) -> Float[Array, "*batch A"]:
     """Logarithms of a policy, clipped where an action is never played."""
-    return jnp.maximum(jnp.log(policy), _MIN_LOGIT)
+    return jnp.maximum(jnp.log(policy), MIN_LOGIT)
