@@ -35,7 +35,7 @@ def main() -> None:
     options = parser.parse_args()
     bandwidth = triad_bandwidth()
     base = peak_bytes()
-    game = nf.games.BuildingEvacuation(1, options.size, options.size, horizon=options.horizon)
+    game = nf.games.GridNavigation(options.size, options.size, horizon=options.horizon)
     solver = nf.OnlineMirrorDescent(learning_rate=0.1)
     clock, compile_seconds = {}, {}
     for length in (options.iterations, 2 * options.iterations):

@@ -4,9 +4,13 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from nashfield.dynamics.time import scan_times
-from nashfield.games.base import FiniteGame
+from nashfield.games.base import FiniteGame, SeparableGame
+from nashfield.games.kernels import Dense, Kernel
 from nashfield.mean_fields import FiniteFlow, FiniteMeanField
 from nashfield.typing import Array
+
+# Entries of all kernels of a flow (8 MB in float64); larger ones are computed again when needed.
+_KEPT_ENTRIES = 2**20
 
 
 def population_flow(game: FiniteGame, policy: Float[Array, "T S A"]) -> FiniteFlow:
@@ -22,16 +26,42 @@ def population_flow(game: FiniteGame, policy: Float[Array, "T S A"]) -> FiniteFl
     Returns:
         The flow, states (T + 1, S), with what the crowd does.
     """
+    return flow_and_kernels(game, policy)[0]
+
+
+def flow_and_kernels(
+    game: FiniteGame, policy: Float[Array, "T S A"]
+) -> tuple[FiniteFlow, Kernel | None]:
+    """The population flow, and the kernels met on the way where a second look would cost more.
+
+    Args:
+        game: the game.
+        policy: (T, S, A), rows sum to 1.
+
+    Returns:
+        The flow; and the kernels of t = 0..T-1, stacked along a leading axis, if transitions depend
+        on the mean field and the tables are small, else None.
+    """
 
     def step(states, slices):
         t, policy_t = slices
         mean_field = FiniteMeanField(states, policy_t)
-        return game.transition(t, mean_field).push(mean_field.joint), states
+        kernel = game.transition(t, mean_field)
+        return kernel.push(mean_field.joint), (
+            states,
+            kernel if _worth_keeping(game, kernel) else None,
+        )
 
     policy = jnp.asarray(policy)
     initial = jnp.asarray(game.initial(), policy.dtype)
-    last, states = scan_times(step, initial, policy, game)
-    return FiniteFlow(jnp.concatenate([states, last[None]]), policy)
+    last, (states, kernels) = scan_times(step, initial, policy, game)
+    return FiniteFlow(jnp.concatenate([states, last[None]]), policy), kernels
+
+
+def _worth_keeping(game: FiniteGame, kernel: Kernel) -> bool:
+    if isinstance(game, SeparableGame) or not isinstance(kernel, Dense):
+        return False
+    return game.horizon * kernel.probabilities.size <= _KEPT_ENTRIES
 
 
 def individual_flow(

@@ -1,11 +1,10 @@
 """One pass forward and one backward: all that a solver's step needs, and the exploitability."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from nashfield.dynamics.forward import crowd_slices, population_flow
+from nashfield.dynamics.forward import crowd_slices, flow_and_kernels
 from nashfield.dynamics.time import scan_times
 from nashfield.games.base import FiniteGame
 from nashfield.mean_fields import FiniteFlow, FiniteMeanField
@@ -46,24 +45,23 @@ def sweep(game: FiniteGame, policy: Float[Array, "T S A"]) -> Sweep:
         policy: (T, S, A), rows sum to 1.
     """
     policy = jnp.asarray(policy)
-    flow = population_flow(game, policy)
+    flow, kernels = flow_and_kernels(game, policy)
 
     def step(carry, slices):
-        t, (policy_t, crowd) = slices
+        t, (policy_t, crowd, kernel) = slices
         values, regrets = carry
-        kernel = game.transition(t, crowd)
-        expected, regret_ahead = jax.vmap(kernel.expect)(jnp.stack([values, regrets]))
-        action_values = game.reward(t, crowd) + expected
+        kernel = game.transition(t, crowd) if kernel is None else kernel
+        action_values = game.reward(t, crowd) + kernel.expect(values)
         values = jnp.sum(policy_t * action_values, -1)
         advantages = action_values - values[:, None]
-        optimal = advantages + regret_ahead
+        optimal = advantages + kernel.expect(regrets)
         regrets = jnp.max(optimal, -1)
         carry = (values.astype(policy.dtype), regrets.astype(policy.dtype))
         return carry, (advantages, optimal, *carry)
 
     last = FiniteMeanField(flow.states[-1])
     terminal = jnp.asarray(game.terminal_reward(last), policy.dtype)
-    slices = (policy, crowd_slices(flow))
+    slices = (policy, crowd_slices(flow), kernels)
     first, outputs = scan_times(
         step, (terminal, jnp.zeros_like(terminal)), slices, game, reverse=True
     )

@@ -150,18 +150,19 @@ class Sparse(Kernel):
         return jnp.asarray(self.successors)[states, actions, choice].astype(states.dtype)
 
 
-def predecessor_lists(successors: np.ndarray) -> np.ndarray | None:
+def predecessor_lists(successors: np.ndarray, num_targets: int | None = None) -> np.ndarray | None:
     """Turns successor lists (S, A, K) around, for `Sparse.predecessors`.
 
     Args:
         successors: (S, A, K) integers in 0..S-1, known in advance (not traced).
+        num_targets: how many states there are to arrive in; S if None.
 
     Returns:
         (S, M) positions in the flattened lists, padded with S * A * K, where M is the largest
         number of arrivals of any state; None where a few states draw so many arrivals that the
         padding would outweigh the gain.
     """
-    num_states = successors.shape[0]
+    num_states = successors.shape[0] if num_targets is None else num_targets
     flat = np.asarray(successors).reshape(-1)
     arrivals = np.bincount(flat, minlength=num_states)
     width = int(arrivals.max())

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float, Real
 
 from nashfield.games.base import Display, SeparableGame
-from nashfield.games.kernels import Kernel, Sparse, predecessor_lists
+from nashfield.games.kernels import Kernel
+from nashfield.games.two_stage import Routes, TwoStage, routes
 from nashfield.games.zoo._checks import check_number, check_probability, check_size
 from nashfield.games.zoo._grid import ACTIONS, STEPS
 from nashfield.mean_fields import FiniteMeanField
@@ -49,8 +50,7 @@ class CrowdMotion(SeparableGame):
     targets: Real[Array, "T 2"]
     num_states: int = eqx.field(init=False)
     num_actions: int = eqx.field(init=False, default=5)
-    _successors: np.ndarray
-    _predecessors: np.ndarray | None
+    _routes: Routes
 
     def __init__(
         self,
@@ -84,11 +84,13 @@ class CrowdMotion(SeparableGame):
             raise ParameterError(
                 f"targets must have shape ({horizon}, 2), not {self.targets.shape}"
             )
-        moved = self._cells[:, None, None] + STEPS[:, None] + STEPS
-        rows = moved[..., 0].clip(0, num_rows - 1)
-        columns = moved[..., 1].clip(0, num_columns - 1)
-        self._successors = (rows * num_columns + columns).astype(np.int32)
-        self._predecessors = predecessor_lists(self._successors)
+        # A step may leave the square by one cell: the walls act after the random step.
+        extent = np.array([num_rows, num_columns])
+        moves = np.ravel_multi_index(tuple((self._cells[:, None] + STEPS + 1).T), extent + 2).T
+        places = np.stack(np.unravel_index(np.arange(np.prod(extent + 2)), extent + 2), -1) - 1
+        reached = (places[:, None] + STEPS).clip(0, extent - 1)
+        outcomes = np.ravel_multi_index(tuple(reached.T), extent)
+        self._routes = routes(np.asarray(moves), np.asarray(outcomes).T)
 
     def _walk(self) -> np.ndarray:
         rng = np.random.default_rng(self.seed)
@@ -113,7 +115,7 @@ class CrowdMotion(SeparableGame):
         """The agent's step and the random one, then the walls."""
         side = self.noise / 4
         law = jnp.stack([side, side, side, side, 1 - self.noise])
-        return Sparse(self._successors, law[None, None], self._predecessors)
+        return TwoStage(self._routes, law[None])
 
     def state_reward(self, t: Time, mean_field: FiniteMeanField) -> Float[Array, "S"]:
         """Near the target, away from the crowd."""

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float
 
 from nashfield.games.base import Display, SeparableGame
-from nashfield.games.kernels import Kernel, Sparse, predecessor_lists
+from nashfield.games.kernels import Kernel
+from nashfield.games.two_stage import Routes, TwoStage, routes
 from nashfield.games.zoo._checks import check_number, check_probability, check_size
 from nashfield.games.zoo._grid import ACTIONS, STAY, Grid, grid
 from nashfield.mean_fields import FiniteMeanField
@@ -43,9 +44,7 @@ class FourRooms(SeparableGame):
     floor: Scalar
     num_states: int = eqx.field(init=False)
     num_actions: int = eqx.field(init=False, default=5)
-    _moved: np.ndarray
-    _successors: np.ndarray
-    _predecessors: np.ndarray | None
+    _routes: Routes
     _open: np.ndarray
 
     def __init__(
@@ -71,9 +70,7 @@ class FourRooms(SeparableGame):
         cells = self._grid
         cells.state("start", self.start)
         self.num_states = len(cells.cells)
-        self._moved = cells.successors
-        self._successors = cells.successors[cells.successors]
-        self._predecessors = predecessor_lists(self._successors)
+        self._routes = routes(cells.successors, cells.successors)
         self._open = cells.open_moves
 
     @property
@@ -93,8 +90,7 @@ class FourRooms(SeparableGame):
         """The agent's move, then the random one."""
         befalls = self._open / jnp.sum(self._open, -1, keepdims=True)
         stays = np.arange(self.num_actions) == STAY
-        law = self.noise * befalls + (1 - self.noise) * stays
-        return Sparse(self._successors, law[self._moved], self._predecessors)
+        return TwoStage(self._routes, self.noise * befalls + (1 - self.noise) * stays)
 
     def state_reward(self, t: Time, mean_field: FiniteMeanField) -> Float[Array, "S"]:
         """Minus the log of the crowd."""

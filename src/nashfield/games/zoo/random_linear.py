@@ -74,8 +74,10 @@ class RandomLinear(FiniteGame):
 
     def transition(self, t: Time, mean_field: FiniteMeanField) -> Kernel:
         """Softmax of the affine logits."""
-        pull = jnp.einsum("yxk,ka->xay", self.p1, mean_field.joint, precision="highest")
-        return Dense(jax.nn.softmax(self.coupling * (pull + jnp.transpose(self.p2, (1, 2, 0)))))
+        pull = jnp.einsum("yxk,ka->yxa", self.p1, mean_field.joint, precision="highest")
+        # Over the leading axis the softmax runs along whole rows of memory.
+        law = jax.nn.softmax(self.coupling * (pull + self.p2), axis=0)
+        return Dense(jnp.moveaxis(law, 0, -1))
 
     def reward(self, t: Time, mean_field: FiniteMeanField) -> Float[Array, "S A"]:
         """Affine in the crowd."""
