@@ -23,16 +23,17 @@ _TEMPERATURES = np.array([0.0, 0.01, 0.03])
 _LONG_RATES, _LONG_TEMPERATURES = np.logspace(0.5, 3.0, 8), np.array([0.0, 0.003, 0.01])
 _SHORT_RATES, _SHORT_TEMPERATURES = np.logspace(-2.0, 0.5, 8), np.array([0.0, 0.003, 0.01])
 # How the lanes that lose a round go on from the best policy: the leader's numbers times these, the
-# last two with a moving anchor. (Without one, games that cycle stall at what the temperature
+# last two with an anchor that moves. (Without one, games that cycle stall at what the temperature
 # costs; with one, temperature slows a lane down and costs nothing in the end.)
 _RATE_FACTORS = np.array([0.3, 3.0, 1.0, 0.3])
 _TEMPERATURE_FACTORS = np.array([1.0, 0.3, 1.0, 3.0])
-_MOVING = np.array([False, False, True, True])
-_ANCHOR_PERIOD = 100  # iterations after which a moving anchor catches up with its lane
+_PERIODS = np.array(
+    [0, 0, 50, 200]
+)  # iterations until an anchor catches up with its lane; 0: never
 _MIN_ANCHOR = -50.0  # an anchor never holds an action further down than this
 
-_GAIN = 0.7  # a round is a success if it leaves at most this share of the exploitability
-_MAX_STALLS = 3  # rounds without success before a new search
+_GAIN = 0.9  # a round is a success if it leaves at most this share of the exploitability
+_MAX_STALLS = 5  # rounds without success before a new search
 _ROUND = 100  # iterations of a first round; the n-th after a search lasts n times as long,
 _MAX_ROUNDS = 10  # up to so many times
 
@@ -49,7 +50,7 @@ class AutoState(eqx.Module):
         temperatures: of every lane.
         lane_best: lowest exploitability of every lane in this round; infinite where it rests.
         anchors: logits to which temperature draws the lanes of a narrow round; 0 is uniform.
-        moving: whether an anchor follows its lane.
+        periods: iterations after which an anchor catches up with its lane; 0: never.
         best_logits: of the best policy so far.
         best: what is known of that policy.
         unit: decisions per exploitability of the uniform policy, the unit of learning rates.
@@ -66,7 +67,7 @@ class AutoState(eqx.Module):
     temperatures: Float[jax.Array, "L"]
     lane_best: Float[jax.Array, "L"]
     anchors: Float[jax.Array, "K T S A"]
-    moving: Bool[jax.Array, "K"]
+    periods: Int[jax.Array, "K"]
     best_logits: Float[jax.Array, "T S A"]
     best: StepInfo
     unit: Float[jax.Array, ""]
@@ -111,7 +112,7 @@ class Auto(AbstractSolver):
             temperatures=temperatures / unit,
             lane_best=jnp.full(num_lanes, jnp.inf, start.dtype),
             anchors=jnp.zeros((num_lanes // 3, *start.shape), start.dtype),
-            moving=jnp.zeros(num_lanes // 3, bool),
+            periods=jnp.zeros(num_lanes // 3, int),
             best_logits=start,
             best=best,
             unit=unit,
@@ -133,7 +134,13 @@ class Auto(AbstractSolver):
             lambda: _follow(_iterate(game, state, state.anchors)),
         )
         length = _ROUND * jnp.clip(state.num_rounds, 1, _MAX_ROUNDS)
-        over = moved.num_steps >= jnp.where(state.searching, _ROUND, length)
+        length = jnp.where(state.searching, _ROUND, length)
+        # Lanes are judged by the second half of a round: one that just restarted at the best policy
+        # would look good whatever becomes of it.
+        half = moved.num_steps == length // 2
+        judged = jnp.where(half, jnp.inf, moved.lane_best)
+        moved = eqx.tree_at(lambda s: s.lane_best, moved, judged)
+        over = moved.num_steps >= length
         moved = jax.lax.cond(over, lambda: _next_round(moved, key), lambda: moved)
         return moved, state.best
 
@@ -190,7 +197,7 @@ def _iterate(game: FiniteGame, state: AutoState, anchors: Float[Array, "R T S A"
 
 def _follow(state: AutoState) -> AutoState:
     """Moves the moving anchors to their lanes from time to time."""
-    due = state.moving & (state.num_steps % _ANCHOR_PERIOD == 0)
+    due = (state.periods > 0) & (state.num_steps % jnp.maximum(state.periods, 1) == 0)
     present = jnp.maximum(state.logits[: due.shape[0]], _MIN_ANCHOR)
     anchors = jnp.where(due[:, None, None, None], present, state.anchors)
     return eqx.tree_at(lambda s: s.anchors, state, anchors)
@@ -216,30 +223,32 @@ def _next_round(state: AutoState, key: PRNGKeyArray) -> AutoState:
 
 def _refine(state: AutoState) -> AutoState:
     """Sorts the lanes; of the best third, the worse half restarts at the best policy."""
-    num_running = state.moving.shape[0]
+    num_running = state.periods.shape[0]
     num_kept = (num_running + 1) // 2
     order = jnp.argsort(state.lane_best)
     # After a search no lane has an anchor but uniform.
-    anchored = jnp.where(state.searching, 0, 1) * state.anchors
-    moving = state.moving & ~state.searching
+    anchored = jnp.where(state.searching, 0.0, state.anchors)
+    periods = jnp.where(state.searching, 0, state.periods)
     source = jnp.minimum(order[:num_running], num_running - 1)
     varied = slice(num_kept, num_running)
     rates, temperatures = state.learning_rates[order], state.temperatures[order]
     num_varied = num_running - num_kept
-    follows = jnp.asarray(_MOVING[:num_varied])
+    fresh = jnp.asarray(_PERIODS[:num_varied])
     anchor = jnp.maximum(state.best_logits, _MIN_ANCHOR)
     return eqx.tree_at(
         lambda s: (
             *(s.logits, s.learning_rates, s.temperatures),
-            *(s.anchors, s.moving, s.num_rounds),
+            *(s.anchors, s.periods, s.num_rounds),
         ),
         state,
         (
             state.logits[order].at[varied].set(state.best_logits),
             rates.at[varied].set(rates[0] * _RATE_FACTORS[:num_varied]),
             temperatures.at[varied].set(temperatures[0] * _TEMPERATURE_FACTORS[:num_varied]),
-            anchored[source].at[varied].set(jnp.where(follows[:, None, None, None], anchor, 0.0)),
-            moving[source].at[varied].set(follows),
+            anchored[source]
+            .at[varied]
+            .set(jnp.where((fresh > 0)[:, None, None, None], anchor, 0.0)),
+            periods[source].at[varied].set(fresh),
             state.num_rounds + 1,
         ),
     )

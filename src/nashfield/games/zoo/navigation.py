@@ -54,14 +54,14 @@ class GridNavigation(SeparableGame):
 
     def __init__(
         self,
-        rows: int = 30,
-        columns: int = 30,
-        horizon: int = 40,
+        rows: int = 15,
+        columns: int = 15,
+        horizon: int = 20,
         attraction: ScalarLike = 5.0,
         aversion: ScalarLike = 0.2,
         effort: ScalarLike = 0.02,
         noise: ScalarLike = 0.1,
-        spacing: int = 6,
+        spacing: int = 5,
         floor: ScalarLike = 1e-6,
     ):
         """See the class.
