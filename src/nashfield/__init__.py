@@ -30,6 +30,7 @@ _NAMES = {
     "social_welfare": "metrics",
     "total_variation": "metrics",
     "wasserstein": "metrics",
+    "Auto": "solvers",
     "BestSoFar": "solvers",
     "BoltzmannPolicyIteration": "solvers",
     "ExactBestResponse": "solvers",

@@ -52,6 +52,8 @@ def _run(args: argparse.Namespace, game: Any, solver: Any, out: Path) -> Any:
         game,
         solver,
         num_iterations=args.iterations,
+        # The floor lets a start that is already an equilibrium count as solved.
+        atol=1e-13,
         rtol=args.tolerance,
         out=out,
         resume=args.resume,

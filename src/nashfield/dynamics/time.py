@@ -10,8 +10,9 @@ from nashfield.games.base import FiniteGame
 
 Carry = TypeVar("Carry")
 
-# Below this many table entries over the whole horizon a loop's own cost exceeds its body's.
-_UNROLL_ENTRIES = 1024
+# Up to so many table entries over the whole horizon a loop's own cost exceeds its body's. Beyond,
+# XLA merges unrolled steps into expressions that it computes over and over, forty times slower.
+_UNROLL_ENTRIES = 100
 _UNROLL_STEPS = 8
 
 

@@ -89,5 +89,5 @@ class TwoStage(Kernel):
 
 def _gather(table: Array, predecessors: Array) -> Float[Array, "rows"]:
     """Sums of the entries of `table` that `predecessors` name; padding counts as 0."""
-    entries = table.reshape(-1).at[predecessors].get(mode="fill", fill_value=0)
+    entries = jnp.ravel(table).at[predecessors].get(mode="fill", fill_value=0)
     return jnp.sum(entries, axis=-1)

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nashfield.solvers.auto import Auto
     from nashfield.solvers.base import AbstractSolver, StepInfo
     from nashfield.solvers.best_response import (
         AbstractBestResponse,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "AbstractBestResponse": "best_response",
     "AbstractSolver": "base",
+    "Auto": "auto",
     "BestSoFar": "best_so_far",
     "BoltzmannPolicyIteration": "boltzmann",
     "ExactBestResponse": "best_response",
@@ -40,6 +42,7 @@ __all__ = [
     "MFOMO",
     "AbstractBestResponse",
     "AbstractSolver",
+    "Auto",
     "BestSoFar",
     "BoltzmannPolicyIteration",
     "ExactBestResponse",

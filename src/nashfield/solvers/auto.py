@@ -205,7 +205,7 @@ def _follow(state: AutoState) -> AutoState:
 
 def _next_round(state: AutoState, key: PRNGKeyArray) -> AutoState:
     """The round is over: refine around the best, or search anew."""
-    success = state.best.exploitability <= _GAIN * state.round_start
+    success = state.best.exploitability < _GAIN * state.round_start
     stalls = jnp.where(success | state.searching, 0, state.stalls + 1)
     state = eqx.tree_at(
         lambda s: (s.lane_best, s.num_steps, s.stalls, s.round_start, s.searching),
