@@ -1,5 +1,6 @@
 """Forward in time: the flow of a population, and of one agent in a frozen crowd."""
 
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Float
 
@@ -13,6 +14,7 @@ from nashfield.typing import Array
 _KEPT_ENTRIES = 2**20
 
 
+@eqx.filter_jit
 def population_flow(game: FiniteGame, policy: Float[Array, "T S A"]) -> FiniteFlow:
     """The flow if everyone plays `policy`.
 
@@ -64,6 +66,7 @@ def _worth_keeping(game: FiniteGame, kernel: Kernel) -> bool:
     return game.horizon * kernel.probabilities.size <= _KEPT_ENTRIES
 
 
+@eqx.filter_jit
 def individual_flow(
     game: FiniteGame, policy: Float[Array, "T S A"], flow: FiniteFlow
 ) -> FiniteFlow:

@@ -28,6 +28,7 @@ class PolicyValues(eqx.Module):
         return float(self.value)
 
 
+@eqx.filter_jit
 def evaluate(
     game: FiniteGame, policy: Float[Array, "T S A"], flow: FiniteFlow | Float[Array, "T1 S"]
 ) -> PolicyValues:

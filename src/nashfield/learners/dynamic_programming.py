@@ -1,5 +1,6 @@
 """Exact best responses by backward induction."""
 
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Float
 
@@ -9,6 +10,7 @@ from nashfield.mean_fields import FiniteFlow
 from nashfield.typing import Array
 
 
+@eqx.filter_jit
 def optimal_values(game: FiniteGame, flow: FiniteFlow | Float[Array, "T1 S"]) -> PolicyValues:
     """Values of the best response to the frozen `flow` (Bellman's optimality equation).
 
@@ -23,6 +25,7 @@ def optimal_values(game: FiniteGame, flow: FiniteFlow | Float[Array, "T1 S"]) ->
     return backward(game, None, as_flow(flow), choose)
 
 
+@eqx.filter_jit
 def best_response(
     game: FiniteGame, flow: FiniteFlow | Float[Array, "T1 S"]
 ) -> Float[Array, "T S A"]:
