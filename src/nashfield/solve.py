@@ -124,14 +124,15 @@ def iterate(
         game: the game.
         solver: the algorithm.
         progress: where to go on from.
-        length: steps that are compiled.
+        length: steps that there is room for.
         target: stop at this exploitability; None never stops.
-        limit: stop at this number of steps in all; None: after `length`.
+        limit: stop at this number of steps in all, and do no work for the rest of `length` (at the
+            price of reverse-mode derivatives); None: after `length`.
         key: folded with the number of the step, so that a resumed run draws what an
             uninterrupted one draws.
 
     Returns:
-        The progress, and for each of the `length` steps what it found (repeated once stopped).
+        The progress, and for each of the `length` steps what it found (once stopped, the last).
     """
 
     def step(progress: Progress) -> tuple[Progress, StepInfo]:
@@ -142,29 +143,46 @@ def iterate(
     if target is None and limit is None:
         return jax.lax.scan(lambda carry, _: step(carry), progress, length=length)
 
-    # Traced once for both of its uses below: tracing is most of what a tiny game costs.
+    # Traced once for all of its uses below: tracing is most of what a tiny game costs.
     step = jax.jit(step, inline=True)
 
-    def guarded(carry, _):
-        progress, info = carry
+    def advance(progress: Progress) -> tuple[Progress, StepInfo]:
+        moved, info = step(progress)
+        code = _result(info.exploitability, target)
+        stopped = code != int(Result.MAX_ITERATIONS)
+        # The step looked at the policy that entered it: if that one is good, it stays.
+        kept = Progress(progress.state, progress.num_steps, code)
+        return jax.tree.map(lambda a, b: jnp.where(stopped, a, b), kept, moved), info
 
-        def advance() -> tuple[Progress, StepInfo]:
-            moved, info = step(progress)
-            code = _result(info.exploitability, target)
-            stopped = code != int(Result.MAX_ITERATIONS)
-            # The step looked at the policy that entered it: if that one is good, it stays.
-            kept = Progress(progress.state, progress.num_steps, code)
-            return jax.tree.map(lambda a, b: jnp.where(stopped, a, b), kept, moved), info
-
-        over = progress.result_code != int(Result.MAX_ITERATIONS)
-        if limit is not None:
-            over |= progress.num_steps >= limit
-        progress, info = jax.lax.cond(over, lambda: (progress, info), advance)
-        return (progress, info), info
+    def over(progress: Progress) -> Bool[Array, ""]:
+        return progress.result_code != int(Result.MAX_ITERATIONS)
 
     nothing = jax.eval_shape(step, progress)[1]
-    nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), nothing)
-    (progress, _), infos = jax.lax.scan(guarded, (progress, nothing), length=length)
+    if limit is None:
+
+        def scanned(carry, _):
+            progress, _ = carry
+            carry = jax.lax.cond(over(progress), lambda: carry, lambda: advance(progress))
+            return carry, carry[1]
+
+        nothing = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype), nothing)
+        (progress, _), infos = jax.lax.scan(scanned, (progress, nothing), length=length)
+        return progress, infos
+
+    def unfinished(carry) -> Bool[Array, ""]:
+        progress, _, count = carry
+        return ~over(progress) & (progress.num_steps < limit) & (count < length)
+
+    def looped(carry):
+        progress, infos, count = carry
+        progress, info = advance(progress)
+        # What is not overwritten by a later step stands for the steps that were not needed.
+        later = jnp.arange(length) >= count
+        infos = jax.tree.map(lambda old, new: jnp.where(later, new, old), infos, info)
+        return progress, infos, count + 1
+
+    infos = jax.tree.map(lambda x: jnp.full((length, *x.shape), jnp.nan, x.dtype), nothing)
+    progress, infos, _ = jax.lax.while_loop(unfinished, looped, (progress, infos, 0))
     return progress, infos
 
 
