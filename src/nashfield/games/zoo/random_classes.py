@@ -5,6 +5,8 @@ written. The crowd's matrices have off-diagonal entries of variance 1: K mu is t
 S^(-1/2) among a spread crowd and of size 1 among a crowd in one place, beside rewards in [0, 1].
 """
 
+import abc
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,7 +27,18 @@ _RANK = 3
 
 
 class _LinearCrowd(SeparableGame):
-    """Reward base_reward(x, a) + coupling * (K mu)(x); what K is makes the class."""
+    """Reward base_reward(x, a) + coupling * (K mu)(x); what K is makes the class.
+
+    Attributes:
+        num_states: S.
+        num_actions: A.
+        horizon: T.
+        coupling: strength of the crowd.
+        seed: of the draws.
+        probabilities: (S, A, S), P(y | x, a).
+        base_reward: (S, A), r0.
+        crowd_matrix: (S, S), K.
+    """
 
     num_states: int
     num_actions: int
@@ -36,8 +49,19 @@ class _LinearCrowd(SeparableGame):
     base_reward: Float[Array, "S A"]
     crowd_matrix: Float[Array, "S S"]
 
-    def _draw(self, num_states, num_actions, horizon, coupling, seed) -> np.ndarray:
-        """Sets all but the crowd's matrix, and gives the normal matrix that it is made of."""
+    def __init__(
+        self,
+        num_states: int = 30,
+        num_actions: int = 5,
+        horizon: int = 20,
+        coupling: ScalarLike = 20.0,
+        seed: int = 0,
+    ):
+        """See the class.
+
+        Raises:
+            ParameterError: a size, the coupling, or the seed is wrong.
+        """
         check_draws(num_states, num_actions, horizon, coupling, seed)
         self.num_states, self.num_actions, self.horizon = num_states, num_actions, horizon
         self.coupling = scalar(coupling)
@@ -46,7 +70,12 @@ class _LinearCrowd(SeparableGame):
         rows = np.full(num_states, _CONCENTRATION)
         self.probabilities = rng.dirichlet(rows, (num_states, num_actions))
         self.base_reward = rng.random((num_states, num_actions))
-        return rng.standard_normal((num_states, num_states))
+        self.crowd_matrix = self._crowd(rng.standard_normal((num_states, num_states)))
+
+    @staticmethod
+    @abc.abstractmethod
+    def _crowd(normal: np.ndarray) -> np.ndarray:
+        """K, made of a matrix of standard normals."""
 
     def initial(self) -> Float[Array, "S"]:
         """Everywhere alike."""
@@ -74,32 +103,12 @@ class MonotoneGame(_LinearCrowd):
     r0(x, a) uniform on [0, 1]; M an (S, S) matrix of standard normals. Reward
     r0(x, a) - coupling * (M M^T mu)(x) / sqrt(S); start uniform.
 
-    Attributes:
-        num_states: S.
-        num_actions: A.
-        horizon: T.
-        coupling: strength of the crowd.
-        seed: of the draws.
-        probabilities: (S, A, S), P(y | x, a).
-        base_reward: (S, A), r0.
-        crowd_matrix: (S, S), -M M^T / sqrt(S).
+    Attributes are those of `_LinearCrowd`; crowd_matrix is -M M^T / sqrt(S).
     """
 
-    def __init__(
-        self,
-        num_states: int = 30,
-        num_actions: int = 5,
-        horizon: int = 20,
-        coupling: ScalarLike = 20.0,
-        seed: int = 0,
-    ):
-        """See the class.
-
-        Raises:
-            ParameterError: a size, the coupling, or the seed is wrong.
-        """
-        normal = self._draw(num_states, num_actions, horizon, coupling, seed)
-        self.crowd_matrix = -normal @ normal.T / np.sqrt(num_states)
+    @staticmethod
+    def _crowd(normal: np.ndarray) -> np.ndarray:
+        return -normal @ normal.T / np.sqrt(len(normal))
 
 
 class PotentialGame(_LinearCrowd):
@@ -110,32 +119,12 @@ class PotentialGame(_LinearCrowd):
     Dirichlet(0.2, ..., 0.2); r0(x, a) uniform on [0, 1]; G an (S, S) matrix of standard normals.
     Reward r0(x, a) + coupling * (K mu)(x) with K = (G + G^T) / sqrt(2), indefinite; start uniform.
 
-    Attributes:
-        num_states: S.
-        num_actions: A.
-        horizon: T.
-        coupling: strength of the crowd.
-        seed: of the draws.
-        probabilities: (S, A, S), P(y | x, a).
-        base_reward: (S, A), r0.
-        crowd_matrix: (S, S), K.
+    Attributes are those of `_LinearCrowd`; crowd_matrix is K.
     """
 
-    def __init__(
-        self,
-        num_states: int = 30,
-        num_actions: int = 5,
-        horizon: int = 20,
-        coupling: ScalarLike = 20.0,
-        seed: int = 0,
-    ):
-        """See the class.
-
-        Raises:
-            ParameterError: a size, the coupling, or the seed is wrong.
-        """
-        normal = self._draw(num_states, num_actions, horizon, coupling, seed)
-        self.crowd_matrix = (normal + normal.T) / np.sqrt(2)
+    @staticmethod
+    def _crowd(normal: np.ndarray) -> np.ndarray:
+        return (normal + normal.T) / np.sqrt(2)
 
 
 class CyclicGame(_LinearCrowd):
@@ -147,15 +136,7 @@ class CyclicGame(_LinearCrowd):
     (S, S) matrix of standard normals. Reward r0(x, a) + coupling * (K mu)(x) with
     K = (G - G^T) / sqrt(2), skew-symmetric; start uniform.
 
-    Attributes:
-        num_states: S.
-        num_actions: A.
-        horizon: T.
-        coupling: strength of the crowd.
-        seed: of the draws.
-        probabilities: (S, A, S), P(y | x, a).
-        base_reward: (S, A), r0.
-        crowd_matrix: (S, S), K.
+    Attributes are those of `_LinearCrowd`; crowd_matrix is K.
     """
 
     def __init__(
@@ -166,13 +147,12 @@ class CyclicGame(_LinearCrowd):
         coupling: ScalarLike = 50.0,
         seed: int = 0,
     ):
-        """See the class.
+        """See the class; the coupling is stronger than in the other classes."""
+        super().__init__(num_states, num_actions, horizon, coupling, seed)
 
-        Raises:
-            ParameterError: a size, the coupling, or the seed is wrong.
-        """
-        normal = self._draw(num_states, num_actions, horizon, coupling, seed)
-        self.crowd_matrix = (normal - normal.T) / np.sqrt(2)
+    @staticmethod
+    def _crowd(normal: np.ndarray) -> np.ndarray:
+        return (normal - normal.T) / np.sqrt(2)
 
 
 class CoupledGame(FiniteGame):
