@@ -112,6 +112,17 @@ def test_fewer_lanes_on_large_games(size, lanes):
     assert state.learning_rates.shape == (lanes,)
 
 
+@pytest.mark.parametrize(("large", "huge"), [(0, 10**9), (0, 0)])
+def test_few_lanes_still_solve(large, huge, monkeypatch):
+    monkeypatch.setattr(auto, "_LARGE", large)
+    monkeypatch.setattr(auto, "_HUGE", huge)
+    # Sizes that no other test compiles with 24 lanes.
+    game = nf.games.BeachBar(num_states=13 if huge else 14, horizon=7)
+    solution, relative = solve(game, 250)
+    assert solution.state.logits.shape[0] == (12 if huge else 6)
+    assert relative <= 1e-3
+
+
 ZOO = [(name, {}) for name in GAMES] + [
     ("susceptible-infected", {"horizon": num + 1}) for num in (20, 30, 40, 60, 100)
 ]

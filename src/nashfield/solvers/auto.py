@@ -27,9 +27,7 @@ _SHORT_RATES, _SHORT_TEMPERATURES = np.logspace(-2.0, 0.5, 8), np.array([0.0, 0.
 # costs; with one, temperature slows a lane down and costs nothing in the end.)
 _RATE_FACTORS = np.array([0.3, 3.0, 1.0, 0.3])
 _TEMPERATURE_FACTORS = np.array([1.0, 0.3, 1.0, 3.0])
-_PERIODS = np.array(
-    [0, 0, 50, 200]
-)  # iterations until an anchor catches up with its lane; 0: never
+_PERIODS = np.array([0, 0, 50, 200])  # iterations until an anchor catches up with its lane
 _MIN_ANCHOR = -50.0  # an anchor never holds an action further down than this
 
 _GAIN = 0.9  # a round is a success if it leaves at most this share of the exploitability
@@ -37,6 +35,7 @@ _MAX_STALLS = 5  # rounds without success before a new search
 _ROUND = 100  # iterations of a first round; the n-th after a search lasts n times as long,
 _MAX_ROUNDS = 10  # up to so many times
 
+_NUM_LANES = len(_LEARNING_RATES) * len(_TEMPERATURES)
 # Table entries T * S * A from which on fewer lanes run, to save memory.
 _LARGE, _HUGE = 5_000_000, 20_000_000
 
@@ -151,7 +150,7 @@ class Auto(AbstractSolver):
 
 def _num_lanes(game: FiniteGame) -> int:
     entries = game.horizon * game.num_states * game.num_actions
-    return 24 if entries <= _LARGE else 12 if entries <= _HUGE else 6
+    return _NUM_LANES if entries <= _LARGE else 12 if entries <= _HUGE else 6
 
 
 def _pairs(rates: np.ndarray, temperatures: np.ndarray, num_lanes: int) -> tuple[Any, Any]:
@@ -178,7 +177,11 @@ def _iterate(game: FiniteGame, state: AutoState, anchors: Float[Array, "R T S A"
 
     running = slice(anchors.shape[0])
     rates, temperatures = state.learning_rates[running], state.temperatures[running]
-    summed, infos = jax.vmap(lane)(state.logits[running], rates, temperatures, anchors)
+    lanes = (state.logits[running], rates, temperatures, anchors)
+    if state.logits.shape[0] == _NUM_LANES:
+        summed, infos = jax.vmap(lane)(*lanes)
+    else:  # one after the other: what a sweep needs on the way is needed once
+        summed, infos = jax.lax.map(lambda x: lane(*x), lanes)
     leader = jnp.argmin(infos.exploitability)
     better = infos.exploitability[leader] < state.best.exploitability
     lane_best = jnp.minimum(state.lane_best[running], infos.exploitability)
