@@ -46,7 +46,7 @@ def race(game, target: float, seconds: float) -> tuple[float, float]:
     """Relative exploitability reached and seconds taken, compilation not counted."""
     progress = _begin(game)
     uniform = float(progress.state.best.exploitability)
-    goal = max(target * uniform, 1e-13)
+    goal = np.asarray(max(target * uniform, 1e-13))  # traced: a float would compile anew
     jax.block_until_ready(_advance(game, progress, goal))
     begin = time.perf_counter()
     while not progress.result_code and time.perf_counter() - begin < seconds:
