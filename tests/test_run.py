@@ -21,6 +21,7 @@ from nashfield.games.zoo.matrix import LeftRight, RockPaperScissors
 from nashfield.progress import ProgressReport
 from nashfield.results import Result, SolveError
 from nashfield.solvers import OnlineMirrorDescent
+from nashfield.solvers.value_form import ValueForm
 from nashfield.storage import RunFolderError
 
 
@@ -108,6 +109,16 @@ def test_no_iterations_and_a_given_start():
     found = nf.run(game, OnlineMirrorDescent(), num_iterations=0, initial_policy=policy)
     np.testing.assert_allclose(found.policy, policy, atol=1e-15)
     assert found.stats["initial_exploitability"] == pytest.approx(found.exploitability)
+
+
+def test_large_grids_are_kept_in_values():
+    game, solver = nf.games.GridNavigation(6, 7, horizon=9, spacing=3), OnlineMirrorDescent(0.3)
+    found = nf.run(game, solver, num_iterations=20)
+    assert isinstance(found.state, ValueForm)
+    expected = nf.solve(game, solver, num_iterations=20)
+    np.testing.assert_allclose(found.policy, expected.policy, atol=1e-12)
+    given = nf.run(game, solver, num_iterations=20, initial_policy=nf.uniform_policy(game))
+    np.testing.assert_allclose(given.policy, expected.policy, atol=1e-11)
 
 
 def test_compiles_once_for_all_numbers():

@@ -182,8 +182,8 @@ class Loop:
 
 @eqx.filter_jit
 def _start(game, solver, policy, atol, rtol, key) -> tuple[Progress, Array, Array]:
-    policy = uniform_policy(game) if policy is None else jnp.asarray(policy)
-    initial = sweep(game, policy).exploitability
+    first = uniform_policy(game) if policy is None else policy
+    initial = sweep(game, first).exploitability
     return _strong(start(game, solver, policy, key=key)), initial, atol + rtol * initial
 
 
