@@ -2,7 +2,7 @@
 
 import jax
 import pytest
-from jaxtyping import install_import_hook
+from jaxtyping import config, install_import_hook
 
 # nashfield imports its modules lazily, inside tests: the hook stays for the whole session.
 install_import_hook("nashfield", "beartype.beartype")
@@ -19,3 +19,11 @@ def precision(request):
     """Runs a test in both precisions; gives its name."""
     with jax.enable_x64(request.param == "float64"):
         yield request.param
+
+
+@pytest.fixture
+def without_type_checks():
+    """Calls as a user makes them, who may pass what the annotations do not name."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)

@@ -99,8 +99,16 @@ class FiniteFlow(eqx.Module):
         return self.states.shape[0]
 
     def __getitem__(self, t: Time) -> FiniteMeanField:
-        """The mean field at time `t`; the terminal one (t = T) has no actions."""
-        if self.policy is None or (isinstance(t, int) and t % len(self) == len(self) - 1):
+        """The mean field at time `t`, at -1 the terminal one; that one (t = T) has no actions.
+
+        Raises:
+            IndexError: a known `t` lies outside -T-1..T.
+        """
+        if isinstance(t, int | np.integer):
+            t = range(len(self))[t]  # JAX would clip, and policy has a row less to count back from
+            if t == len(self) - 1:
+                return FiniteMeanField(self.states[t])
+        if self.policy is None:
             return FiniteMeanField(self.states[t])
         return FiniteMeanField(self.states[t], self.policy[t])
 
