@@ -54,7 +54,7 @@ def flow_and_kernels(
             kernel if _worth_keeping(game, kernel) else None,
         )
 
-    policy = jnp.asarray(policy)
+    policy = jnp.asarray(policy, float)
     initial = jnp.asarray(game.initial(), policy.dtype)
     last, (states, kernels) = scan_times(step, initial, policy, game)
     return FiniteFlow(jnp.concatenate([states, last[None]]), policy), kernels
@@ -87,7 +87,7 @@ def individual_flow(
         t, (policy_t, crowd) = slices
         return game.transition(t, crowd).push(states[:, None] * policy_t), states
 
-    policy = jnp.asarray(policy)
+    policy = jnp.asarray(policy, float)
     initial = jnp.asarray(game.initial(), policy.dtype)
     last, states = scan_times(step, initial, (policy, crowd_slices(flow)), game)
     return FiniteFlow(jnp.concatenate([states, last[None]]), policy)

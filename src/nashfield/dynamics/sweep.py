@@ -44,7 +44,7 @@ def sweep(game: FiniteGame, policy: Float[Array, "T S A"]) -> Sweep:
         game: the game.
         policy: (T, S, A), rows sum to 1.
     """
-    policy = jnp.asarray(policy)
+    policy = jnp.asarray(policy, float)
     flow, kernels = flow_and_kernels(game, policy)
 
     def step(carry, slices):

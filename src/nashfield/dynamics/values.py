@@ -45,7 +45,7 @@ def evaluate(
     Returns:
         The value from the game's initial law, and the tables it came from.
     """
-    policy = jnp.asarray(policy)
+    policy = jnp.asarray(policy, float)
 
     def choose(policy_t, action_values):
         return jnp.sum(policy_t * action_values, -1)
@@ -70,7 +70,7 @@ def backward(game: FiniteGame, slices: object, flow: FiniteFlow, choose) -> Poli
         values = choose(slices_t, action_values)
         return values, (values, action_values)
 
-    states = jnp.asarray(flow.states)
+    states = jnp.asarray(flow.states, float)
     terminal = jnp.asarray(game.terminal_reward(FiniteMeanField(states[-1])), states.dtype)
     slices = (slices, crowd_slices(flow))
     first, (state_values, action_values) = scan_times(step, terminal, slices, game, reverse=True)
