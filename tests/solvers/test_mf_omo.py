@@ -148,3 +148,14 @@ def test_a_start_at_an_equilibrium_is_finite():
 def test_numbers_out_of_range(name):
     with pytest.raises(ValueError, match=f"MFOMO: {name} must be finite, above 0"):
         nf.MFOMO(**{name: 0.0})
+
+
+def test_gradient_where_nobody_comes_at_first():
+    @jax.jit
+    def gap(noise):
+        game = nf.games.FourRooms(horizon=3, noise=noise)  # everyone starts in one cell
+        return nf.solve(game, nf.MFOMO(), num_iterations=2).exploitability
+
+    step = 1e-4
+    finite = (gap(0.2 + step) - gap(0.2 - step)) / (2 * step)
+    np.testing.assert_allclose(jax.grad(gap)(0.2), finite, rtol=1e-5)

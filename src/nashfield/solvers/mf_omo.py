@@ -201,4 +201,5 @@ class MFOMO(AbstractSolver):
 def _adam() -> Any:
     import optax
 
-    return optax.scale_by_adam()
+    # Far below eps, but without it the derivative of the root is NaN where a gradient was always 0.
+    return optax.scale_by_adam(eps_root=1e-30)

@@ -68,4 +68,5 @@ class OnlineMirrorDescent(AbstractSolver):
 
 def logits(policy: Float[Array, "*batch A"]) -> Float[Array, "*batch A"]:
     """Logarithms of a policy, clipped where an action is never played."""
-    return jnp.maximum(jnp.log(policy), MIN_LOGIT)
+    never = policy == 0  # set apart: the logarithm's slope there would make every gradient NaN
+    return jnp.where(never, MIN_LOGIT, jnp.maximum(jnp.log(jnp.where(never, 1, policy)), MIN_LOGIT))
