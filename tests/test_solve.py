@@ -1,5 +1,6 @@
 """`solve`: history, stopping, errors, and that it is a pure function."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -207,7 +208,7 @@ def test_inside_jit_and_outside_are_the_same():
     np.testing.assert_allclose(exploitability, outside.exploitability, rtol=1e-11)
 
 
-def test_batched_solution_reports_arrays_and_the_worst_result():
+def test_batched_solution_reports_arrays():
     class Sometimes(LeftRight):
         fee: jax.Array | None = None
 
@@ -221,6 +222,25 @@ def test_batched_solution_reports_arrays_and_the_worst_result():
     history, codes = jax.vmap(run)(jnp.array([0.0, jnp.nan]))
     assert history["exploitability"].shape == (2, 3)
     assert [nf.Result(int(code)).ok for code in codes] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("tolerances", "worst"),
+    [([0.1, 0.2], "CONVERGED"), ([0.1, 1e-9], "MAX_ITERATIONS"), ([0.1, jnp.nan], "NONFINITE")],
+)
+def test_result_of_a_batch_is_the_worst(tolerances, worst):
+    class Fee(LeftRight):
+        fee: jax.Array | None = None
+
+        def state_reward(self, t, mean_field):
+            return super().state_reward(t, mean_field) + self.fee
+
+    def run(tolerance):
+        fee = jnp.where(jnp.isnan(tolerance), jnp.nan, 0.0)
+        return nf.solve(Fee(fee=fee), SOLVER, num_iterations=3, atol=tolerance)
+
+    solutions = eqx.filter_vmap(run)(jnp.array(tolerances))
+    assert solutions.result is nf.Result[worst]
 
 
 def test_is_pure():

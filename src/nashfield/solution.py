@@ -56,7 +56,10 @@ class Solution(eqx.Module):
     @property
     def result(self) -> Result:
         """How the solve ended; under a batch, the worst of them."""
-        return Result(int(np.max(np.asarray(self.result_code))))
+        codes = set(np.ravel(np.asarray(self.result_code)).tolist())
+        # A tolerance that some did not reach was not reached.
+        worst_first = (Result.NONFINITE, Result.MAX_ITERATIONS, Result.CONVERGED)
+        return next(result for result in worst_first if int(result) in codes)
 
     def save(self, folder: str | Path) -> None:
         """Writes config.json, history.csv and solution.npz into a new or empty folder.
