@@ -87,8 +87,9 @@ class SeparableGame(FiniteGame):
     """A FiniteGame whose crowd enters only through a reward of the state.
 
     Transitions do not depend on the mean field, and the reward is
-    state_reward(t, mean_field)[x] + action_reward(t)[x, a]. Solvers use this: mirror descent then
-    needs to keep (T, S) numbers in place of (T, S, A) (see `solvers.OnlineMirrorDescent`).
+    state_reward(t, mean_field)[x] + action_reward(t)[x, a]. Solvers use this: where the kernel is a
+    `GridWalk`, mirror descent keeps (T, S) numbers in place of (T, S, A) (see
+    `solvers.value_form`).
     """
 
     @abc.abstractmethod
