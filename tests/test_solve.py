@@ -150,7 +150,8 @@ def test_messages_of_results():
     assert str(nf.Result.MAX_ITERATIONS) == "all iterations done"
     assert str(nf.Result.CONVERGED) == "the tolerance was reached"
     assert "lower the learning rate" in str(nf.Result.NONFINITE)
-    assert [result.ok for result in nf.Result] == [True, True, False]
+    assert [result.ok for result in nf.Result] == [True, True, False, False]
+    assert "check_game" in str(nf.Result.LOST_MASS)
 
 
 def test_vmap_over_starts():
@@ -261,3 +262,75 @@ def test_both_precisions(precision):
 def test_step_info_reads_a_sweep():
     info = StepInfo.of(sweep(LeftRight(), nf.uniform_policy(LeftRight())))
     np.testing.assert_allclose([info.exploitability, info.social_welfare], [0.25, -0.75])
+
+
+class Leaking(nf.games.LeftRight):
+    """Loses a fifth of the population at every step."""
+
+    def kernel(self, t):
+        return nf.Dense(0.8 * super().kernel(t).dense())
+
+
+@pytest.mark.parametrize("play", [nf.solve, nf.run])
+def test_a_game_that_loses_mass(play):
+    with pytest.raises(nf.SolveError, match=r"transition rows do not sum to 1.*check_game"):
+        play(Leaking(), nf.OnlineMirrorDescent(), num_iterations=2)
+
+
+@pytest.mark.parametrize("play", [nf.solve, nf.run])
+def test_classes_are_not_instances(play, without_type_checks):
+    with pytest.raises(TypeError, match=r"game must be an instance: write LeftRight\(\.\.\.\)"):
+        play(nf.games.LeftRight, nf.OnlineMirrorDescent(), num_iterations=2)
+    with pytest.raises(TypeError, match="solver must be an instance"):
+        play(nf.games.LeftRight(), nf.OnlineMirrorDescent, num_iterations=2)
+    with pytest.raises(TypeError, match="game must be a FiniteGame, not str"):
+        play("left-right", nf.OnlineMirrorDescent(), num_iterations=2)
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        (np.ones((2, 3, 2)), r"sum to 1.*time 0, state 0 it is \[1.0, 1.0\]"),
+        (np.full((2, 3, 2), np.nan), "sum to 1"),
+        (np.tile([1.5, -0.5], (2, 3, 1)), "must be probabilities"),
+        (np.ones((2, 3, 1)), r"shape \(2, 3, 1\)"),
+        (np.full((4, 2, 3, 2), 0.5), r"shape \(4, 2, 3, 2\)"),
+    ],
+)
+def test_no_policy_of_this_game(policy, message, without_type_checks):
+    game = nf.games.LeftRight()
+    with pytest.raises(ValueError, match=message):
+        nf.exploitability(game, policy)
+    with pytest.raises(ValueError, match=message):
+        nf.start_regrets(game, policy)
+    with pytest.raises(ValueError, match=message):
+        nf.solve(game, nf.FictitiousPlay(), num_iterations=1, initial_policy=policy)
+
+
+def test_tolerances_compile_nothing():
+    traces = []
+
+    class Traced(LeftRight):
+        def state_reward(self, t, mean_field):
+            traces.append(t)
+            return super().state_reward(t, mean_field)
+
+    nf.solve(Traced(), SOLVER, num_iterations=3, rtol=0.5)
+    before = len(traces)
+    nf.solve(Traced(), SOLVER, num_iterations=3, rtol=0.25, atol=1e-3)
+    assert len(traces) == before > 0
+
+
+def test_run_without_tolerance_does_every_iteration():
+    game = nf.games.SusceptibleInfected(horizon=6)
+    options = {"num_iterations": 20}
+    solved, ran = (play(game, nf.FixedPoint(), **options) for play in (nf.solve, nf.run))
+    assert int(solved.num_steps) == int(ran.num_steps) == 20
+    np.testing.assert_allclose(solved.history["exploitability"], ran.history["exploitability"])
+
+
+def test_a_game_in_single_precision_is_saved_by_its_parameters(tmp_path):
+    with jax.enable_x64(False):
+        game = nf.games.Garnet(num_states=5, horizon=3)
+        nf.solve(game, nf.OnlineMirrorDescent(), num_iterations=2).save(tmp_path / "run")
+        assert nf.Solution.load(tmp_path / "run").game is not None

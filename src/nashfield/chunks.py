@@ -12,12 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashfield import record, storage
-from nashfield.dynamics import sweep
-from nashfield.policies import uniform_policy
 from nashfield.progress import ProgressReport
 from nashfield.results import Result
 from nashfield.solution import Solution
-from nashfield.solve import Progress, finish, iterate, start
+from nashfield.solve import Progress, finish, iterate, start, stop_target
 from nashfield.solvers.base import StepInfo
 from nashfield.storage import RunFolderError
 from nashfield.typing import Array
@@ -182,9 +180,8 @@ class Loop:
 
 @eqx.filter_jit
 def _start(game, solver, policy, atol, rtol, key) -> tuple[Progress, Array, Array]:
-    first = uniform_policy(game) if policy is None else policy
-    initial = sweep(game, first).exploitability
-    return _strong(start(game, solver, policy, key=key)), initial, atol + rtol * initial
+    initial, target = stop_target(game, policy, atol, rtol)
+    return _strong(start(game, solver, policy, key=key)), initial, target
 
 
 @eqx.filter_jit

@@ -9,11 +9,12 @@ class Result(enum.IntEnum):
     MAX_ITERATIONS = 0
     CONVERGED = 1
     NONFINITE = 2
+    LOST_MASS = 3
 
     @property
     def ok(self) -> bool:
         """Whether the policy can be used."""
-        return self is not Result.NONFINITE
+        return self not in (Result.NONFINITE, Result.LOST_MASS)
 
     @property
     def message(self) -> str:
@@ -27,6 +28,10 @@ class Result(enum.IntEnum):
 _MESSAGES = {
     Result.MAX_ITERATIONS: "all iterations done",
     Result.CONVERGED: "the tolerance was reached",
+    Result.LOST_MASS: (
+        "the shares of the population do not add up to 1: the game's initial law or its transition "
+        "rows do not sum to 1; nashfield.testing.check_game says which"
+    ),
     Result.NONFINITE: (
         "the exploitability became NaN or infinite: lower the learning rate or raise the "
         "temperature of the solver, check the game with nashfield.testing.check_game, or solve "

@@ -11,7 +11,7 @@ from nashfield.games.base import FiniteGame
 from nashfield.progress import ProgressReport
 from nashfield.results import SolveError
 from nashfield.solution import Solution
-from nashfield.solve import check_policy
+from nashfield.solve import check_arguments
 from nashfield.solvers.base import AbstractSolver
 from nashfield.storage import RunFolderError
 from nashfield.typing import Array
@@ -67,16 +67,15 @@ def run(
         SolveError: the exploitability became NaN or infinite; the last good checkpoint is kept.
         RunFolderError: `out` is not empty, cannot be written, or holds another run.
         KeyboardInterrupt: Ctrl-C; everything done so far is saved, the message says how to go on.
-        ValueError: num_iterations or chunk_size is out of range, or initial_policy has the wrong
-            shape.
+        TypeError: game or solver is none.
+        ValueError: num_iterations or chunk_size is out of range, or initial_policy is no policy of
+            this game.
     """
-    if num_iterations < 0:
-        raise ValueError(f"num_iterations must be at least 0, not {num_iterations}")
     if chunk_size < 1:
         raise ValueError(f"chunk_size must be at least 1, not {chunk_size}")
     if resume and out is None:
         raise ValueError("resume needs out, the folder of the run to go on with")
-    check_policy(game, initial_policy)
+    check_arguments(game, solver, initial_policy, num_iterations)
     key = jax.random.key(0) if key is None else key
     folder = None if out is None else Path(out)
     loop = Loop(game, solver, key, chunk_size, folder)

@@ -58,7 +58,7 @@ class Solution(eqx.Module):
         """How the solve ended; under a batch, the worst of them."""
         codes = set(np.ravel(np.asarray(self.result_code)).tolist())
         # A tolerance that some did not reach was not reached.
-        worst_first = (Result.NONFINITE, Result.MAX_ITERATIONS, Result.CONVERGED)
+        worst_first = (Result.NONFINITE, Result.LOST_MASS, Result.MAX_ITERATIONS, Result.CONVERGED)
         return next(result for result in worst_first if int(result) in codes)
 
     def save(self, folder: str | Path) -> None:

@@ -1,5 +1,6 @@
 """`solve`: one pure function from a game and a solver to a Solution."""
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -8,13 +9,16 @@ import jax.core
 import jax.numpy as jnp
 from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
-from nashfield.dynamics import population_flow, sweep
+from nashfield.dynamics import sweep
 from nashfield.games.base import FiniteGame
-from nashfield.policies import uniform_policy
+from nashfield.policies import check_policy, uniform_policy
 from nashfield.results import Result, SolveError
 from nashfield.solution import Solution
 from nashfield.solvers.base import AbstractSolver, StepInfo
-from nashfield.typing import Array, ScalarLike
+from nashfield.typing import Array, ScalarLike, scalar
+
+# Rounding over any horizon stays far below this; rows that do not sum to 1 do not.
+_MASS_TOLERANCE = 1e-3
 
 
 class Progress(eqx.Module):
@@ -62,13 +66,16 @@ def solve(
         The solution.
 
     Raises:
-        SolveError: the exploitability became NaN or infinite.
-        ValueError: num_iterations is negative, or initial_policy has the wrong shape.
+        SolveError: the exploitability became NaN or infinite, or transitions lose mass.
+        TypeError: game or solver is none (a class instead of an instance, say).
+        ValueError: num_iterations is negative, or initial_policy is no policy of this game.
     """
-    if num_iterations < 0:
-        raise ValueError(f"num_iterations must be at least 0, not {num_iterations}")
-    check_policy(game, initial_policy)
-    solution = _solve(game, solver, num_iterations, initial_policy, atol, rtol, key)
+    check_arguments(game, solver, initial_policy, num_iterations)
+    never_stops = all(isinstance(x, int | float) and x == 0 for x in (atol, rtol))
+    tolerances = None if never_stops else (scalar(atol), scalar(rtol))
+    solution = _solve(game, solver, num_iterations, initial_policy, tolerances, key)
+    # What went in, not what jit made of its numbers: a game is saved by its parameters.
+    solution = dataclasses.replace(solution, game=game, solver=solver)
     traced = isinstance(solution.result_code, jax.core.Tracer)
     if throw and not traced and not solution.result.ok:
         raise SolveError(solution.result.message)
@@ -76,21 +83,24 @@ def solve(
 
 
 @eqx.filter_jit
-def _solve(game, solver, num_iterations, policy, atol, rtol, key) -> Solution:
+def _solve(game, solver, num_iterations, policy, tolerances, key) -> Solution:
     key = jax.random.key(0) if key is None else key
     progress = start(game, solver, policy, key=key)
-    never_stops = all(isinstance(x, int | float) and x == 0 for x in (atol, rtol))
-    target = None if never_stops else stop_target(game, policy, atol, rtol)
+    target = None if tolerances is None else stop_target(game, policy, *tolerances)[1]
     progress, infos = iterate(game, solver, progress, length=num_iterations, target=target, key=key)
     return finish(game, solver, progress, infos)
 
 
 def stop_target(
-    game: FiniteGame, policy: Float[Array, "T S A"] | None, atol: ScalarLike, rtol: ScalarLike
-) -> Float[Array, ""]:
-    """The exploitability at which to stop: atol + rtol * that of `policy` (uniform if None)."""
+    game: FiniteGame, policy: Float[Array, "T S A"] | None, atol: Array, rtol: Array
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Exploitability of `policy` (uniform if None), and that at which to stop.
+
+    The second is atol + rtol * the first; with both 0 nothing is good enough.
+    """
     policy = uniform_policy(game) if policy is None else policy
-    return atol + rtol * sweep(game, policy).exploitability
+    initial = sweep(game, policy).exploitability
+    return initial, jnp.where((atol == 0) & (rtol == 0), -jnp.inf, atol + rtol * initial)
 
 
 def start(
@@ -198,30 +208,42 @@ def _result(exploitability: Float[Array, ""], target: Float[Array, ""] | None) -
 def finish(
     game: FiniteGame, solver: AbstractSolver, progress: Progress, infos: StepInfo
 ) -> Solution:
-    """Evaluates the last policy and puts the Solution together."""
+    """Evaluates the last policy and puts the Solution together, without game and solver."""
     policy = solver.policy(game, progress.state)
-    last = StepInfo.of(sweep(game, policy))
+    swept = sweep(game, policy)
+    last = StepInfo.of(swept)
     infos = jax.tree.map(lambda steps, end: jnp.append(steps, end.astype(steps.dtype)), infos, last)
+    mass = jnp.sum(swept.flow.states, -1)
     code = progress.result_code
-    nonfinite: Bool[Array, ""] = ~jnp.isfinite(last.exploitability)
-    code = jnp.where(nonfinite, int(Result.NONFINITE), code)
+    code = jnp.where(jnp.any(jnp.abs(mass - 1) > _MASS_TOLERANCE), int(Result.LOST_MASS), code)
+    code = jnp.where(jnp.isfinite(last.exploitability), code, int(Result.NONFINITE))
     return Solution(
         policy=policy,
-        flow=population_flow(game, policy),
+        flow=swept.flow,
         history={"exploitability": infos.exploitability, "social_welfare": infos.social_welfare},
         num_steps=progress.num_steps,
         result_code=code,
         state=progress.state,
-        game=game,
-        solver=solver,
+        game=None,
+        solver=None,
     )
 
 
-def check_policy(game: FiniteGame, policy: Float[Array, "T S A"] | None) -> None:
-    """Raises ValueError unless `policy` (if there is one) has the game's shape."""
-    shape = (game.horizon, game.num_states, game.num_actions)
-    if policy is not None and policy.shape[-3:] != shape:
-        raise ValueError(
-            f"initial_policy has shape {policy.shape}, but the game has (horizon, num_states, "
-            f"num_actions) = {shape}"
-        )
+def check_arguments(
+    game: Any, solver: Any, policy: Float[Array, "..."] | None, num_iterations: int
+) -> None:
+    """Checks what `solve` and `run` are given.
+
+    Raises:
+        TypeError: game or solver is none.
+        ValueError: a negative number of iterations, or no policy of this game.
+    """
+    for name, value, kind in (("game", game, FiniteGame), ("solver", solver, AbstractSolver)):
+        if isinstance(value, type):
+            raise TypeError(f"{name} must be an instance: write {value.__name__}(...)")
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
+    if num_iterations < 0:
+        raise ValueError(f"num_iterations must be at least 0, not {num_iterations}")
+    if policy is not None:
+        check_policy(game, policy, "initial_policy")

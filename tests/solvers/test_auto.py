@@ -89,6 +89,13 @@ def test_lanes_that_overflow_do_no_harm():
     assert np.isfinite(np.asarray(solution.policy)).all()
 
 
+def test_leaves_a_start_that_has_no_number():
+    start = np.zeros((2, 3, 2))
+    start[..., 0] = 1
+    solution, _ = solve(Explosive(), 60, initial_policy=jnp.asarray(start), throw=False)
+    assert np.isfinite(solution.exploitability)
+
+
 def test_single_precision():
     with jax.enable_x64(False):
         _, relative = solve(nf.games.BeachBar(num_states=10, horizon=5), 60)

@@ -30,6 +30,34 @@ def test_state_has_no_action_axis():
     assert max(x.size for x in jax.tree.leaves(state)) == 9 * 42
 
 
+def test_thousands_of_steps_in_single_precision():
+    def last():
+        large = nf.games.GridNavigation(rows=12, columns=12, horizon=30)
+        return nf.solve(large, nf.OnlineMirrorDescent(0.3), num_iterations=2000).exploitability
+
+    double = last()
+    with jax.enable_x64(False):
+        single = last()
+    # Without compensated sums the single one ends twice as far from Nash.
+    assert abs(single - double) < 0.2 * double
+
+
+class Doubled(nf.games.GridNavigation):
+    """Lays its own reward over the parts."""
+
+    def reward(self, t, mean_field):
+        return 2 * super().reward(t, mean_field)
+
+
+def test_a_reward_of_its_own_is_not_overlooked():
+    doubled = Doubled(rows=6, columns=7, horizon=9, spacing=3)
+    solution = nf.solve(doubled, nf.OnlineMirrorDescent(0.15), num_iterations=5)
+    plain = nf.solve(game(), nf.OnlineMirrorDescent(0.3), num_iterations=5)
+    assert not isinstance(solution.state, ValueForm)
+    ratio = np.asarray(solution.history["exploitability"]) / plain.history["exploitability"]
+    np.testing.assert_allclose(ratio, 2, rtol=1e-9)
+
+
 def test_learning_rates_under_vmap():
     def last(rate):
         solver = nf.OnlineMirrorDescent(learning_rate=rate)

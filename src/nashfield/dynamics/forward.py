@@ -41,8 +41,8 @@ def flow_and_kernels(
         policy: (T, S, A), rows sum to 1.
 
     Returns:
-        The flow; and the kernels of t = 0..T-1, stacked along a leading axis, if transitions depend
-        on the mean field and the tables are small, else None.
+        The flow; and the kernels of t = 0..T-1, stacked along a leading axis, if they are small
+        tables of a game that may let the crowd bend them, else None.
     """
 
     def step(states, slices):

@@ -22,12 +22,12 @@ _TEMPERATURES = np.array([0.0, 0.01, 0.03])
 # steps from a random policy: what the one cannot reach the other may.
 _LONG_RATES, _LONG_TEMPERATURES = np.logspace(0.5, 3.0, 8), np.array([0.0, 0.003, 0.01])
 _SHORT_RATES, _SHORT_TEMPERATURES = np.logspace(-2.0, 0.5, 8), np.array([0.0, 0.003, 0.01])
-# How the lanes that lose a round go on from the best policy: the leader's numbers times these, the
-# last two with an anchor that moves. (Without one, games that cycle stall at what the temperature
-# costs; with one, temperature slows a lane down and costs nothing in the end.)
-_RATE_FACTORS = np.array([0.3, 3.0, 1.0, 0.3])
-_TEMPERATURE_FACTORS = np.array([1.0, 0.3, 1.0, 3.0])
-_PERIODS = np.array([0, 0, 50, 200])  # iterations until an anchor catches up with its lane
+# How the lanes that lose a round go on from the best policy: the leader's numbers times these,
+# every other with an anchor that moves. (Without one, games that cycle stall at what the
+# temperature costs; with one, temperature slows a lane down and costs nothing in the end.)
+_RATE_FACTORS = np.array([0.3, 1.0, 3.0, 0.3])
+_TEMPERATURE_FACTORS = np.array([1.0, 1.0, 0.3, 3.0])
+_PERIODS = np.array([0, 50, 0, 200])  # iterations until an anchor catches up with its lane
 _MIN_ANCHOR = -50.0  # an anchor never holds an action further down than this
 
 _GAIN = 0.9  # a round is a success if it leaves at most this share of the exploitability
@@ -169,7 +169,7 @@ def _iterate(game: FiniteGame, state: AutoState, anchors: Float[Array, "R T S A"
         summed = logits + learning_rate * (gain + temperature * anchor)
         summed = summed / (1 + learning_rate * temperature)
         summed = jnp.maximum(summed - jnp.max(summed, -1, keepdims=True), MIN_LOGIT)
-        # A lane whose numbers overflow starts over, and counts as infinitely far from Nash.
+        # Where numbers overflow, every action is alike again; NaN is infinitely far from Nash.
         summed = jnp.where(jnp.isfinite(summed), summed, 0.0).astype(logits.dtype)
         info = StepInfo.of(current)
         far = jnp.where(jnp.isfinite(info.exploitability), info.exploitability, jnp.inf)
@@ -183,7 +183,8 @@ def _iterate(game: FiniteGame, state: AutoState, anchors: Float[Array, "R T S A"
     else:  # one after the other: what a sweep needs on the way is needed once
         summed, infos = jax.lax.map(lambda x: lane(*x), lanes)
     leader = jnp.argmin(infos.exploitability)
-    better = infos.exploitability[leader] < state.best.exploitability
+    # So put, anything is better than NaN.
+    better = ~(state.best.exploitability <= infos.exploitability[leader])
     lane_best = jnp.minimum(state.lane_best[running], infos.exploitability)
     return eqx.tree_at(
         lambda s: (s.logits, s.lane_best, s.best_logits, s.best, s.num_steps),

@@ -27,22 +27,30 @@ class ValueForm(eqx.Module):
 
     Attributes:
         summed_values: (T, S), W(t + 1, x): the values ahead of each decision, summed over steps.
+        lost: (T, S), what rounding has cost the sum so far (Kahan 1965), so that thousands of
+            steps in single precision lose no more digits than one.
         num_steps: k.
     """
 
     summed_values: Float[Array, "T S"]
+    lost: Float[Array, "T S"]
     num_steps: Int[Array, ""]
 
 
 def applies(game: FiniteGame) -> TypeGuard[SeparableGame]:
     """Whether `game` is a walk on a grid with the crowd in the state's reward alone."""
-    return isinstance(game, SeparableGame) and isinstance(game.kernel(0), GridWalk)
+    if not isinstance(game, SeparableGame) or not isinstance(game.kernel(0), GridWalk):
+        return False
+    # A subclass may have laid its own reward or transition over the parts that are used here.
+    kind = type(game)
+    whole = (kind.reward, kind.transition)
+    return whole == (SeparableGame.reward, SeparableGame.transition)
 
 
 def init(game: SeparableGame) -> ValueForm:
     """The uniform policy."""
     zeros = jnp.zeros((game.horizon, game.num_states))
-    return ValueForm(zeros, jnp.asarray(0))
+    return ValueForm(zeros, zeros, jnp.asarray(0))
 
 
 def step(game: SeparableGame, state: ValueForm, learning_rate: Scalar) -> tuple[Any, StepInfo]:
@@ -56,7 +64,7 @@ def step(game: SeparableGame, state: ValueForm, learning_rate: Scalar) -> tuple[
         return _walk(game, t).push_each([each * weight for weight in weights]), states
 
     def backward(carry, slices):
-        t, (summed, states) = slices
+        t, (summed, lost, states) = slices
         values, regrets = carry
         weights, total = _weights(game, state.num_steps, learning_rate, t, summed)
         walk = _walk(game, t)
@@ -70,16 +78,19 @@ def step(game: SeparableGame, state: ValueForm, learning_rate: Scalar) -> tuple[
         values_now = (mean + shared + crowd).astype(dtype)
         moved = (values_now, (best - mean + shared_ahead).astype(dtype))
         # Added here, the sum is written where it will lie.
-        return moved, summed + values
+        whole = values - lost
+        grown = summed + whole
+        return moved, (grown, (grown - summed) - whole)
 
     initial = jnp.asarray(game.initial(), dtype)
     last, flow = scan_times(forward, initial, state.summed_values, game)
     terminal = jnp.asarray(game.terminal_reward(FiniteMeanField(last)), dtype)
     start = (terminal, jnp.zeros_like(terminal))
-    slices = (state.summed_values, flow)
-    (values, regrets), summed = scan_times(backward, start, slices, game, reverse=True)
+    slices = (state.summed_values, state.lost, flow)
+    (values, regrets), sums = scan_times(backward, start, slices, game, reverse=True)
     value, exploitability = (jnp.dot(initial, x, precision="highest") for x in (values, regrets))
-    moved = ValueForm(summed, state.num_steps + 1)
+    summed, lost = sums
+    moved = ValueForm(summed, lost, state.num_steps + 1)
     return moved, StepInfo(exploitability, value)
 
 
