@@ -109,7 +109,7 @@ def test_searches_again_when_it_stalls():
     assert int(solution.state.num_searches) > 1
 
 
-@pytest.mark.parametrize(("size", "lanes"), [(2, 24), (200, 12), (600, 6)])
+@pytest.mark.parametrize(("size", "lanes"), [(2, 32), (200, 16), (600, 8)])
 def test_fewer_lanes_on_large_games(size, lanes):
     game = nf.games.GridNavigation(size, size, horizon=30)
     state = jax.eval_shape(
@@ -123,10 +123,10 @@ def test_fewer_lanes_on_large_games(size, lanes):
 def test_few_lanes_still_solve(large, huge, monkeypatch):
     monkeypatch.setattr(auto, "_LARGE", large)
     monkeypatch.setattr(auto, "_HUGE", huge)
-    # Sizes that no other test compiles with 24 lanes.
+    # Sizes that no other test compiles with 32 lanes.
     game = nf.games.BeachBar(num_states=13 if huge else 14, horizon=7)
     solution, relative = solve(game, 250)
-    assert solution.state.logits.shape[0] == (12 if huge else 6)
+    assert solution.state.logits.shape[0] == (16 if huge else 8)
     assert relative <= 1e-3
 
 

@@ -17,16 +17,20 @@ from nashfield.typing import Array
 
 # A first search runs every pair of these, in units of the game (see `Auto`).
 _LEARNING_RATES = np.logspace(-1.5, 2.0, 8)
-_TEMPERATURES = np.array([0.0, 0.01, 0.03])
+_TEMPERATURES = np.array([0.0, 0.01, 0.03, 0.01])
+# An early decision moves the crowd of all later ones. Where that tells, steps must be the smaller
+# the earlier: the rate of time t is that of the lane times exp(-slope * (T - 1 - t) / T).
+_SLOPES = np.array([0.0, 0.0, 0.0, 3.0])
 # Later searches start over with long steps and little temperature (from uniform), and with short
 # steps from a random policy: what the one cannot reach the other may.
-_LONG_RATES, _LONG_TEMPERATURES = np.logspace(0.5, 3.0, 8), np.array([0.0, 0.003, 0.01])
-_SHORT_RATES, _SHORT_TEMPERATURES = np.logspace(-2.0, 0.5, 8), np.array([0.0, 0.003, 0.01])
+_LONG_RATES, _LONG_TEMPERATURES = np.logspace(0.5, 3.0, 8), np.array([0.0, 0.003, 0.01, 0.01])
+_SHORT_RATES, _SHORT_TEMPERATURES = np.logspace(-2.0, 0.5, 8), np.array([0.0, 0.003, 0.01, 0.01])
 # How the lanes that lose a round go on from the best policy: the leader's numbers times these,
 # every other with an anchor that moves. (Without one, games that cycle stall at what the
 # temperature costs; with one, temperature slows a lane down and costs nothing in the end.)
 _RATE_FACTORS = np.array([0.3, 1.0, 3.0, 0.3])
 _TEMPERATURE_FACTORS = np.array([1.0, 1.0, 0.3, 3.0])
+_SLOPE_SHIFTS = np.array([0.0, 0.0, 1.5, 0.0])
 _PERIODS = np.array([0, 50, 0, 200])  # iterations until an anchor catches up with its lane
 _MIN_ANCHOR = -50.0  # an anchor never holds an action further down than this
 
@@ -41,12 +45,13 @@ _LARGE, _HUGE = 5_000_000, 20_000_000
 
 
 class AutoState(eqx.Module):
-    """State of `Auto`; L lanes, of which the first L / 3 run in a narrow round.
+    """State of `Auto`; L lanes, of which the first L / 4 run in a narrow round.
 
     Attributes:
         logits: of every lane's policy.
         learning_rates: of every lane.
         temperatures: of every lane.
+        slopes: of every lane.
         lane_best: lowest exploitability of every lane in this round; infinite where it rests.
         anchors: logits to which temperature draws the lanes of a narrow round; 0 is uniform.
         periods: iterations after which an anchor catches up with its lane; 0: never.
@@ -64,6 +69,7 @@ class AutoState(eqx.Module):
     logits: Float[jax.Array, "L T S A"]
     learning_rates: Float[jax.Array, "L"]
     temperatures: Float[jax.Array, "L"]
+    slopes: Float[jax.Array, "L"]
     lane_best: Float[jax.Array, "L"]
     anchors: Float[jax.Array, "K T S A"]
     periods: Int[jax.Array, "K"]
@@ -82,14 +88,14 @@ class Auto(AbstractSolver):
     """Solves without being tuned, and never returns worse than its best iterate.
 
     Mirror descent drawn to an anchor z, y <- (y + eta (Q - max Q + tau z)) / (1 + eta tau),
-    pi = softmax(y), runs in 24 lanes that differ in eta and tau. Source: Perolat et al. (2022),
+    pi = softmax(y), runs in 32 lanes that differ in eta and tau. Source: Perolat et al. (2022),
     "Scaling mean field games by online mirror descent", algorithm 1; for the anchor (uniform, or
     following its lane) Sokota et al. (2023), "A unified approach to reinforcement learning, quantal
     response equilibria, and two-player zero-sum games", section 3. Rewards have no unit, so eta
     counts in decisions per exploitability of the uniform policy, and tau in the inverse.
 
     After a search over all lanes rounds of growing length follow: the better half of the best
-    third goes on, the other half restarts at the best policy found with the leader's numbers
+    quarter goes on, the other half restarts at the best policy found with the leader's numbers
     varied. Rounds without gain lead to a new search. One `step` is one iteration of every running
     lane, and its exploitability is that of the best policy so far.
     """
@@ -109,9 +115,10 @@ class Auto(AbstractSolver):
             logits=jnp.broadcast_to(start, (num_lanes, *start.shape)),
             learning_rates=rates * unit,
             temperatures=temperatures / unit,
+            slopes=_slopes(num_lanes, start.dtype),
             lane_best=jnp.full(num_lanes, jnp.inf, start.dtype),
-            anchors=jnp.zeros((num_lanes // 3, *start.shape), start.dtype),
-            periods=jnp.zeros(num_lanes // 3, int),
+            anchors=jnp.zeros((num_lanes // 4, *start.shape), start.dtype),
+            periods=jnp.zeros(num_lanes // 4, int),
             best_logits=start,
             best=best,
             unit=unit,
@@ -150,7 +157,7 @@ class Auto(AbstractSolver):
 
 def _num_lanes(game: FiniteGame) -> int:
     entries = game.horizon * game.num_states * game.num_actions
-    return _NUM_LANES if entries <= _LARGE else 12 if entries <= _HUGE else 6
+    return _NUM_LANES if entries <= _LARGE else 16 if entries <= _HUGE else 8
 
 
 def _pairs(rates: np.ndarray, temperatures: np.ndarray, num_lanes: int) -> tuple[Any, Any]:
@@ -160,10 +167,16 @@ def _pairs(rates: np.ndarray, temperatures: np.ndarray, num_lanes: int) -> tuple
     return first.ravel(), second.ravel()
 
 
+def _slopes(num_lanes: int, dtype: Any) -> Float[jax.Array, "L"]:
+    return jnp.tile(jnp.asarray(_SLOPES, dtype), num_lanes // len(_SLOPES))
+
+
 def _iterate(game: FiniteGame, state: AutoState, anchors: Float[Array, "R T S A"]) -> AutoState:
     """One iteration of the first lanes, as many as there are anchors."""
+    ahead = (game.horizon - 1 - jnp.arange(game.horizon)) / game.horizon
 
-    def lane(logits, learning_rate, temperature, anchor):
+    def lane(logits, learning_rate, temperature, slope, anchor):
+        learning_rate = learning_rate * jnp.exp(-slope * ahead)[:, None, None]
         current = sweep(game, jax.nn.softmax(logits))
         gain = current.advantages - jnp.max(current.advantages, -1, keepdims=True)
         summed = logits + learning_rate * (gain + temperature * anchor)
@@ -177,7 +190,7 @@ def _iterate(game: FiniteGame, state: AutoState, anchors: Float[Array, "R T S A"
 
     running = slice(anchors.shape[0])
     rates, temperatures = state.learning_rates[running], state.temperatures[running]
-    lanes = (state.logits[running], rates, temperatures, anchors)
+    lanes = (state.logits[running], rates, temperatures, state.slopes[running], anchors)
     if state.logits.shape[0] == _NUM_LANES:
         summed, infos = jax.vmap(lane)(*lanes)
     else:  # one after the other: what a sweep needs on the way is needed once
@@ -226,7 +239,7 @@ def _next_round(state: AutoState, key: PRNGKeyArray) -> AutoState:
 
 
 def _refine(state: AutoState) -> AutoState:
-    """Sorts the lanes; of the best third, the worse half restarts at the best policy."""
+    """Sorts the lanes; of the best quarter, the worse half restarts at the best policy."""
     num_running = state.periods.shape[0]
     num_kept = (num_running + 1) // 2
     order = jnp.argsort(state.lane_best)
@@ -236,12 +249,13 @@ def _refine(state: AutoState) -> AutoState:
     source = jnp.minimum(order[:num_running], num_running - 1)
     varied = slice(num_kept, num_running)
     rates, temperatures = state.learning_rates[order], state.temperatures[order]
+    slopes = state.slopes[order]
     num_varied = num_running - num_kept
     fresh = jnp.asarray(_PERIODS[:num_varied])
     anchor = jnp.maximum(state.best_logits, _MIN_ANCHOR)
     return eqx.tree_at(
         lambda s: (
-            *(s.logits, s.learning_rates, s.temperatures),
+            *(s.logits, s.learning_rates, s.temperatures, s.slopes),
             *(s.anchors, s.periods, s.num_rounds),
         ),
         state,
@@ -249,6 +263,7 @@ def _refine(state: AutoState) -> AutoState:
             state.logits[order].at[varied].set(state.best_logits),
             rates.at[varied].set(rates[0] * _RATE_FACTORS[:num_varied]),
             temperatures.at[varied].set(temperatures[0] * _TEMPERATURE_FACTORS[:num_varied]),
+            slopes.at[varied].set(slopes[0] + _SLOPE_SHIFTS[:num_varied]),
             anchored[source]
             .at[varied]
             .set(jnp.where((fresh > 0)[:, None, None, None], anchor, 0.0)),
@@ -272,7 +287,7 @@ def _search(state: AutoState, key: PRNGKeyArray) -> AutoState:
     start = jnp.where(long, 0.0, random)
     return eqx.tree_at(
         lambda s: (
-            *(s.logits, s.learning_rates, s.temperatures),
+            *(s.logits, s.learning_rates, s.temperatures, s.slopes),
             *(s.searching, s.num_searches, s.num_rounds, s.stalls),
         ),
         state,
@@ -280,6 +295,7 @@ def _search(state: AutoState, key: PRNGKeyArray) -> AutoState:
             jnp.broadcast_to(start, state.logits.shape),
             (rates * state.unit).astype(state.learning_rates.dtype),
             (temperatures / state.unit).astype(state.temperatures.dtype),
+            _slopes(num_lanes, state.slopes.dtype),
             *(jnp.asarray(True), state.num_searches + 1),
             *(jnp.zeros_like(state.num_rounds), jnp.zeros_like(state.stalls)),
         ),
