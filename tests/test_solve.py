@@ -121,7 +121,7 @@ def test_a_new_tolerance_or_start_compiles_nothing():
 
 def test_nan_raises():
     with pytest.raises(
-        nf.SolveError, match=r"NaN or infinite.*lower the learning rate.*check_game"
+        nf.SolveError, match=r"NaN or infinite.*check_game.*lower the learning rate"
     ):
         nf.solve(Broken(), SOLVER, num_iterations=3)
 
@@ -283,7 +283,7 @@ def test_classes_are_not_instances(play, without_type_checks):
         play(nf.games.LeftRight, nf.OnlineMirrorDescent(), num_iterations=2)
     with pytest.raises(TypeError, match="solver must be an instance"):
         play(nf.games.LeftRight(), nf.OnlineMirrorDescent, num_iterations=2)
-    with pytest.raises(TypeError, match="game must be a FiniteGame, not str"):
+    with pytest.raises(TypeError, match="game must be of class FiniteGame, not str"):
         play("left-right", nf.OnlineMirrorDescent(), num_iterations=2)
 
 
@@ -334,3 +334,34 @@ def test_a_game_in_single_precision_is_saved_by_its_parameters(tmp_path):
         game = nf.games.Garnet(num_states=5, horizon=3)
         nf.solve(game, nf.OnlineMirrorDescent(), num_iterations=2).save(tmp_path / "run")
         assert nf.Solution.load(tmp_path / "run").game is not None
+
+
+class Misshapen(nf.FiniteGame):
+    """Its reward has an action too many."""
+
+    horizon: int = 2
+    num_states: int = 2
+    num_actions: int = 2
+
+    def initial(self):
+        return np.array([0.5, 0.5])
+
+    def transition(self, t, mean_field):
+        return nf.Dense(np.full((2, 2, 2), 0.5))
+
+    def reward(self, t, mean_field):
+        return jnp.zeros((2, 3))
+
+
+@pytest.mark.parametrize("play", [nf.solve, nf.run])
+def test_shapes_of_a_users_game_are_looked_at_first(play, without_type_checks):
+    with pytest.raises(nf.GameError, match=r"Misshapen\.reward.*\(2, 2\), but has shape \(2, 3\)"):
+        play(Misshapen(), nf.OnlineMirrorDescent(), num_iterations=2)
+    with pytest.raises(nf.GameError, match=r"Misshapen\.horizon must be at least 1, not 0"):
+        play(Misshapen(horizon=0), nf.OnlineMirrorDescent(), num_iterations=2)
+
+
+@pytest.mark.parametrize("play", [nf.solve, nf.run])
+def test_half_an_iteration(play, without_type_checks):
+    with pytest.raises(TypeError, match=r"num_iterations must be a whole number, not 10\.5"):
+        play(nf.games.LeftRight(), nf.OnlineMirrorDescent(), num_iterations=10.5)

@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 
 _MODULES = ("games", "learners", "metrics", "plotting", "policies", "solvers", "testing")
 _NAMES = {
+    "Scalar": "typing",
+    "scalar": "typing",
     "FiniteGame": "games.base",
     "SeparableGame": "games.base",
     "StationaryGame": "games.base",

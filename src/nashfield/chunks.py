@@ -180,8 +180,8 @@ class Loop:
 
 @eqx.filter_jit
 def _start(game, solver, policy, atol, rtol, key) -> tuple[Progress, Array, Array]:
-    initial, target = stop_target(game, policy, atol, rtol)
-    return _strong(start(game, solver, policy, key=key)), initial, target
+    progress = start(game, solver, policy, key=key)  # first: it looks at the game
+    return _strong(progress), *stop_target(game, policy, atol, rtol)
 
 
 @eqx.filter_jit

@@ -33,9 +33,9 @@ _MESSAGES = {
         "rows do not sum to 1; nashfield.testing.check_game says which"
     ),
     Result.NONFINITE: (
-        "the exploitability became NaN or infinite: lower the learning rate or raise the "
-        "temperature of the solver, check the game with nashfield.testing.check_game, or solve "
-        'in float64 (jax.config.update("jax_enable_x64", True))'
+        "the exploitability became NaN or infinite: check the game with "
+        "nashfield.testing.check_game, lower the learning rate or raise the temperature of the "
+        'solver, or solve in float64 (jax.config.update("jax_enable_x64", True))'
     ),
 }
 

@@ -7,10 +7,12 @@ import equinox as eqx
 import jax
 import jax.core
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
 from nashfield.dynamics import sweep
 from nashfield.games.base import FiniteGame
+from nashfield.games.checks import check_form
 from nashfield.policies import check_policy, uniform_policy
 from nashfield.results import Result, SolveError
 from nashfield.solution import Solution
@@ -66,6 +68,7 @@ def solve(
         The solution.
 
     Raises:
+        GameError: sizes or shapes of a user's game are wrong.
         SolveError: the exploitability became NaN or infinite, or transitions lose mass.
         TypeError: game or solver is none (a class instead of an instance, say).
         ValueError: num_iterations is negative, or initial_policy is no policy of this game.
@@ -85,7 +88,7 @@ def solve(
 @eqx.filter_jit
 def _solve(game, solver, num_iterations, policy, tolerances, key) -> Solution:
     key = jax.random.key(0) if key is None else key
-    progress = start(game, solver, policy, key=key)
+    progress = start(game, solver, policy, key=key)  # first: it looks at the game
     target = None if tolerances is None else stop_target(game, policy, *tolerances)[1]
     progress, infos = iterate(game, solver, progress, length=num_iterations, target=target, key=key)
     return finish(game, solver, progress, infos)
@@ -110,7 +113,14 @@ def start(
     *,
     key: PRNGKeyArray,
 ) -> Progress:
-    """Progress before the first step, from `policy` (uniform if None)."""
+    """Progress before the first step, from `policy` (uniform if None).
+
+    Raises:
+        GameError: sizes or shapes of a user's game are wrong.
+    """
+    # Looked at while jit traces: later calls do not pay for it.
+    if not type(game).__module__.startswith("nashfield."):
+        check_form(game)
     if policy is None:
         state = solver.init_uniform(game, key=key)
     else:
@@ -235,14 +245,16 @@ def check_arguments(
     """Checks what `solve` and `run` are given.
 
     Raises:
-        TypeError: game or solver is none.
+        TypeError: game or solver is none, or the number of iterations is no whole number.
         ValueError: a negative number of iterations, or no policy of this game.
     """
     for name, value, kind in (("game", game, FiniteGame), ("solver", solver, AbstractSolver)):
         if isinstance(value, type):
             raise TypeError(f"{name} must be an instance: write {value.__name__}(...)")
         if not isinstance(value, kind):
-            raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
+            raise TypeError(f"{name} must be of class {kind.__name__}, not {type(value).__name__}")
+    if not isinstance(num_iterations, int | np.integer):
+        raise TypeError(f"num_iterations must be a whole number, not {num_iterations!r}")
     if num_iterations < 0:
         raise ValueError(f"num_iterations must be at least 0, not {num_iterations}")
     if policy is not None:

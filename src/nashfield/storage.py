@@ -48,8 +48,8 @@ def new_folder(path: Path) -> None:
         raise RunFolderError(f"{path}: cannot make this folder ({error.strerror})") from error
     if full:
         raise RunFolderError(
-            f"{path}: the folder is not empty; name another one, or go on with the run that it "
-            "holds (--resume, resume=True)"
+            f"{path}: the folder is not empty; name another one or remove it, or go on with the "
+            "run that it holds (--resume, nf.run(..., resume=True))"
         )
     if not os.access(path, os.W_OK):
         raise RunFolderError(f"{path}: cannot write to this folder (permission denied)")

@@ -76,3 +76,7 @@ def test_actions_that_are_not_known():
     for t in (0, -1):
         with pytest.raises(ValueError, match="the crowd's actions are not known here"):
             _ = bare[t].joint
+
+
+def test_several_indices_read_the_array():
+    np.testing.assert_array_equal(FiniteFlow(STATES, POLICY)[-1, 1:], STATES[-1, 1:])

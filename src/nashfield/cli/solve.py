@@ -115,6 +115,11 @@ def _print(args: argparse.Namespace, solution: Any, out: Path, pictures: list[Pa
     initial = stats["initial_exploitability"]
     share = f", {solution.exploitability / initial:.2g} of that of the start" if initial else ""
     print(f"exploitability {solution.exploitability:.6g}{share}")
+    if solution.result is Result.MAX_ITERATIONS and args.tolerance > 0:
+        print(
+            f"the tolerance {args.tolerance:g} was not reached: go on with more --iterations and "
+            "--resume, or try another --seed or --solver"
+        )
     print(f"run folder     {out}")
     if pictures:
         print("pictures       " + " ".join(str(path) for path in pictures))

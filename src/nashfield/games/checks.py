@@ -54,6 +54,25 @@ def check_game(game: Any) -> None:
     _report(game, times, jax.tree.map(np.asarray, faults))
 
 
+def check_form(game: Any) -> None:
+    """The part of `check_game` that costs no compilation: sizes and shapes, by tracing alone.
+
+    Args:
+        game: a FiniteGame or a StationaryGame.
+
+    Raises:
+        GameError: what is wrong, and where.
+    """
+    _check_kind(game)
+    _check_sizes(game)
+    states, pairs = (game.num_states,), (game.num_states, game.num_actions)
+    initial = shape_of(game, "initial", lambda game: jnp.asarray(game.initial()), game)
+    where = f"{type(game).__name__}.initial()"
+    _check_shape(initial, states, f"{where} must have shape (num_states,)")
+    crowd = jax.eval_shape(lambda: FiniteMeanField(jnp.zeros(states), jnp.zeros(pairs)))
+    _check_shapes(game, crowd)
+
+
 def tolerance(dtype: Any) -> float:
     """How far from 1 a sum of probabilities may be in this precision."""
     return 1e-8 if np.finfo(dtype).bits >= 64 else 1e-5

@@ -111,7 +111,10 @@ def from_spec(spec: Mapping[str, Any], *, run_file: bool = False) -> Any:
         )
     path = Path(spec["file"])
     if path.is_file() and _sha256(path) != spec["sha256"]:
-        raise GameError(f"{path} has changed since this game was written down")
+        raise GameError(
+            f"{path} has changed since this game was written down; if it is still the same game, "
+            f"say so with --game {source}"
+        )
     return load_game(source, parameters)
 
 

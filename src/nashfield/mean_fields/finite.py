@@ -1,6 +1,7 @@
 """Mean fields on finitely many states, and their flow over time."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
-from nashfield.typing import Array, Time
+from nashfield.typing import Array
 
 
 class FiniteMeanField(eqx.Module):
@@ -98,12 +99,16 @@ class FiniteFlow(eqx.Module):
     def __len__(self) -> int:
         return self.states.shape[0]
 
-    def __getitem__(self, t: Time) -> FiniteMeanField:
+    def __getitem__(self, t: Any) -> Any:
         """The mean field at time `t`, at -1 the terminal one; that one (t = T) has no actions.
+
+        Several indices, as in flow[t, x], read the array of the states.
 
         Raises:
             IndexError: a known `t` lies outside -T-1..T.
         """
+        if isinstance(t, tuple):
+            return self.states[t]
         if isinstance(t, int | np.integer):
             t = range(len(self))[t]  # JAX would clip, and policy has a row less to count back from
             if t == len(self) - 1:

@@ -92,7 +92,8 @@ class Auto(AbstractSolver):
     "Scaling mean field games by online mirror descent", algorithm 1; for the anchor (uniform, or
     following its lane) Sokota et al. (2023), "A unified approach to reinforcement learning, quantal
     response equilibria, and two-player zero-sum games", section 3. Rewards have no unit, so eta
-    counts in decisions per exploitability of the uniform policy, and tau in the inverse.
+    counts in decisions per exploitability of the uniform policy, and tau in the inverse. In a
+    quarter of the lanes eta is smaller for earlier decisions.
 
     After a search over all lanes rounds of growing length follow: the better half of the best
     quarter goes on, the other half restarts at the best policy found with the leader's numbers
