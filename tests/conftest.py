@@ -8,6 +8,13 @@ from jaxtyping import config, install_import_hook
 install_import_hook("nashfield", "beartype.beartype")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs():
+    """Every compiled program holds memory maps, of which a process has only so many."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(autouse=True)
 def double_precision():
     with jax.enable_x64(True):
