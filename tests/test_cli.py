@@ -241,15 +241,14 @@ def test_interrupt_before_anything_was_written(run, monkeypatch):
 
 
 def test_nan_is_an_error_with_a_json_line(run, tmp_path):
-    (tmp_path / "mine.py").write_text(MY_GAME)
+    # Every reward is finite, their sum is not.
+    (tmp_path / "mine.py").write_text(MY_GAME.replace("[0.7]", "[1.7e308]"))
     line = ("solve", "mine.py:MyGame", "--solver", "online-mirror-descent", "--out", "a", "--json")
-    # Steps so long that the logits overflow.
-    status, out, err = run(*line, "--solver-set", "learning_rate=1e309")
+    status, out, err = run(*line)
     found = json.loads(out)
     assert status == 2
     assert (found["result"], found["exploitability"]) == ("nonfinite", None)
     assert "nashfield: error: the exploitability became NaN or infinite" in err
-    assert "the last good state is kept in a/checkpoint.npz" in err
 
 
 def test_check_finds_what_was_changed(run):

@@ -327,7 +327,7 @@ def test_another_precision_is_not_resumed(tmp_path):
 def test_a_full_folder_is_left_alone(tmp_path):
     nf.run(LeftRight(), OnlineMirrorDescent(), num_iterations=5, out=tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(RunFolderError, match="not empty; name another one, or go on"):
+    with pytest.raises(RunFolderError, match="not empty; name another one or remove it, or go on"):
         nf.run(LeftRight(), OnlineMirrorDescent(), num_iterations=9, out=tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
@@ -373,7 +373,7 @@ def test_a_game_that_fails_leaves_an_empty_folder(tmp_path):
         def initial(self):
             raise RuntimeError("no law at all")
 
-    with pytest.raises(RuntimeError, match="no law at all"):
+    with pytest.raises(nf.GameError, match="no law at all"):
         nf.run(Wrong(), OnlineMirrorDescent(), num_iterations=1, out=tmp_path / "a")
     nf.run(LeftRight(), OnlineMirrorDescent(), num_iterations=1, out=tmp_path / "a")
 

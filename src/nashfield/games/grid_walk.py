@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,7 +29,7 @@ class GridWalk(Kernel):
         noise: probability that the move is a random one.
     """
 
-    columns: int
+    columns: int = eqx.field(static=True)
     open_moves: Bool[Array, "A S"]
     noise: Scalar
 
