@@ -37,7 +37,8 @@ class Loop:
         """Of `game` by `solver`, kept in `folder` if there is one."""
         self.game, self.solver, self.key = game, solver, key
         self.chunk_size, self.folder = chunk_size, folder
-        self.rows: list[np.ndarray] = []  # pieces (K, 2): exploitability, social welfare
+        self.rows: list[np.ndarray] = []  # pieces (K, number of columns)
+        self.columns: tuple[str, ...] = ()  # what a step finds out
         self.rows_written = 0
         self.compiled = set()
         self.seconds = self.compile_seconds = 0.0
@@ -75,7 +76,9 @@ class Loop:
     def begin(self, policy: Array | None, atol, rtol) -> tuple[float, Any]:
         """Goes to the start; initial exploitability, and the one to stop at."""
         args = (policy, np.asarray(atol, float), np.asarray(rtol, float), self.key)
-        self.progress, initial, target = self.call(_start, self.game, self.solver, *args)
+        begun = self.call(_start, self.game, self.solver, *args)
+        self.progress, initial, target, info = begun
+        self.columns = tuple(info.columns())
         return float(initial), target
 
     def restore(self) -> None:
@@ -90,8 +93,8 @@ class Loop:
             num_steps, self.seconds = int(arrays["num_steps"]), float(arrays["seconds"])
         except (KeyError, TypeError, ValueError) as error:
             raise RunFolderError(f"{path}: not a checkpoint ({error})") from error
-        table = storage.read_history(self.folder / storage.HISTORY, num_steps)
-        storage.write_history(self.folder / storage.HISTORY, table)
+        table = storage.read_history(self.folder / storage.HISTORY, num_steps, self.columns)
+        storage.write_history(self.folder / storage.HISTORY, table, self.columns)
         self.rows, self.rows_written = [table], num_steps
         count = np.asarray(num_steps, self.progress.num_steps.dtype)
         self.progress = Progress(state, count, self.progress.result_code)
@@ -124,8 +127,8 @@ class Loop:
                 last_save = time.perf_counter()
 
     def table(self) -> np.ndarray:
-        """Exploitability and social welfare of the first `num_steps` iterates, (num_steps, 2)."""
-        return np.concatenate([np.zeros((0, 2)), *self.rows])[: self.num_steps]
+        """What is known of the first `num_steps` iterates, a row for each."""
+        return np.concatenate([np.zeros((0, len(self.columns))), *self.rows])[: self.num_steps]
 
     def save(self, *, anew: bool = False) -> None:
         """Writes log and checkpoint, in this order: the log may be ahead, never behind.
@@ -137,7 +140,8 @@ class Loop:
             return
         begin = 0 if anew else self.rows_written
         table = self.table()
-        storage.write_history(self.folder / storage.HISTORY, table[begin:], start=begin)
+        path = self.folder / storage.HISTORY
+        storage.write_history(path, table[begin:], self.columns, start=begin)
         self.rows_written = len(table)
         arrays = storage.state_arrays(self.progress.state)
         counts = {"num_steps": self.num_steps, "seconds": self.seconds}
@@ -145,17 +149,14 @@ class Loop:
 
     def finish(self, initial: float) -> Solution:
         """Evaluates the last policy and writes what is left to write."""
-        found = self.call(_finish, self.game, self.solver, self.progress)
-        last = np.array(
-            [[found.history[name][-1] for name in ("exploitability", "social_welfare")]]
-        )
+        found = self.call(_finish, self.game, self.solver, self.progress, self.key)
+        last = np.array([[found.history[name][-1] for name in self.columns]])
         table = np.concatenate([self.table(), last])
-        dtype = found.policy.dtype
         solution = dataclasses.replace(
             found,
             history={
-                "exploitability": table[:, 0].astype(dtype),
-                "social_welfare": table[:, 1].astype(dtype),
+                name: column.astype(found.history[name].dtype)
+                for name, column in zip(self.columns, table.T, strict=True)
             },
             state=self.progress.state,
             game=self.game,
@@ -173,15 +174,18 @@ class Loop:
             elif self.good is not None:
                 self.progress = self.good
                 self.save(anew=True)
-            rows = table[self.rows_written :]
-            storage.write_history(self.folder / storage.HISTORY, rows, start=self.rows_written)
+            path, begin = self.folder / storage.HISTORY, self.rows_written
+            storage.write_history(path, table[begin:], self.columns, start=begin)
         return solution
 
 
 @eqx.filter_jit
-def _start(game, solver, policy, atol, rtol, key) -> tuple[Progress, Array, Array]:
+def _start(game, solver, policy, atol, rtol, key) -> tuple[Progress, Array, Array, StepInfo]:
     progress = start(game, solver, policy, key=key)  # first: it looks at the game
-    return _strong(progress), *stop_target(game, policy, atol, rtol)
+    initial, target = stop_target(game, solver, progress, atol, rtol, key=key)
+    # Only its form is asked for; XLA drops the work.
+    info = solver.step(game, progress.state, key=key)[1]
+    return _strong(progress), initial, target, jax.tree.map(jnp.zeros_like, info)
 
 
 @eqx.filter_jit
@@ -193,9 +197,10 @@ def _chunk(game, solver, progress, target, limit, key, length: int) -> tuple[Pro
 
 
 @eqx.filter_jit
-def _finish(game, solver, progress) -> Solution:
-    no_steps = jax.tree.map(lambda _: jnp.zeros(0), StepInfo(jnp.zeros(()), jnp.zeros(())))
-    solution = finish(game, solver, progress, no_steps)
+def _finish(game, solver, progress, key) -> Solution:
+    info = jax.eval_shape(lambda: solver.step(game, progress.state, key=key)[1])
+    no_steps = jax.tree.map(lambda x: jnp.zeros(0, x.dtype), info)
+    solution = finish(game, solver, progress, no_steps, key=key)
     return dataclasses.replace(solution, state=None, game=None, solver=None)
 
 
@@ -205,4 +210,4 @@ def _strong(progress: Progress) -> Progress:
 
 
 def _table(infos: StepInfo) -> np.ndarray:
-    return np.stack([infos.exploitability, infos.social_welfare], axis=1).astype(float)
+    return np.stack(list(infos.columns().values()), axis=1).astype(float)

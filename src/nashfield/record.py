@@ -12,11 +12,13 @@ import numpy as np
 
 import nashfield
 from nashfield.games.loading import from_spec, spec_of
+from nashfield.mean_fields import FiniteFlow, FiniteMeanField, Particles
+from nashfield.policies import AbstractPolicy, policy_shape
 from nashfield.registry import GAMES, SOLVERS, find
 from nashfield.results import NashfieldError, Result
-from nashfield.storage import CONFIG, SOLUTION, RunFolderError, read_arrays, read_config
+from nashfield.storage import COLUMNS, CONFIG, SOLUTION, RunFolderError, read_arrays, read_config
 
-_HISTORY_NAMES = ("history_exploitability", "history_social_welfare")
+_HISTORY_NAMES = tuple(f"history_{name}" for name in COLUMNS)
 
 
 def make_config(game: Any, solver: Any, **settings: Any) -> dict[str, Any]:
@@ -148,18 +150,23 @@ def read_solution(folder: Path) -> dict[str, np.ndarray]:
     """
     path = folder / SOLUTION
     arrays = read_arrays(path, "the run is not over: go on with it (--resume, resume=True)")
-    wanted = {"policy": 3, "flow": 2, "num_steps": 0, "result_code": 0}
-    wanted |= dict.fromkeys(_HISTORY_NAMES, 1)
-    for name, ndim in wanted.items():
+    # Without time there is an axis less, and on points there is no table at all.
+    wanted = {"policy": (2, 3), "flow": (1, 2), "num_steps": (0,), "result_code": (0,)}
+    wanted |= dict.fromkeys(_HISTORY_NAMES, (1,))
+    if "parameter_0" in arrays and "policy" not in arrays:
+        del wanted["policy"]
+    for name, ndims in wanted.items():
         kind = "iu" if name in ("num_steps", "result_code") else "f"
-        if name not in arrays or arrays[name].ndim != ndim or arrays[name].dtype.kind not in kind:
+        found = arrays.get(name)
+        if found is None or found.ndim not in ndims or found.dtype.kind not in kind:
             raise RunFolderError(f"{path}: not a solution ({name} is missing or not as it must be)")
-    horizon, num_states, _ = arrays["policy"].shape
-    if arrays["flow"].shape != (horizon + 1, num_states):
-        raise RunFolderError(
-            f"{path}: not a solution (policy is {arrays['policy'].shape} but flow is "
-            f"{arrays['flow'].shape})"
-        )
+    if "policy" in wanted:
+        *horizon, num_states, _ = arrays["policy"].shape
+        if arrays["flow"].shape != (*(n + 1 for n in horizon), num_states):
+            raise RunFolderError(
+                f"{path}: not a solution (policy is {arrays['policy'].shape} but flow is "
+                f"{arrays['flow'].shape})"
+            )
     if any(not arrays[name].size for name in _HISTORY_NAMES):
         raise RunFolderError(f"{path}: not a solution (an empty history)")
     if int(arrays["result_code"]) not in list(Result):
@@ -167,11 +174,46 @@ def read_solution(folder: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
+def rebuild_policy(
+    folder: Path, game: Any, solver: Any, arrays: dict[str, np.ndarray]
+) -> np.ndarray | AbstractPolicy:
+    """The policy with parameters that the solver trained, or else the table.
+
+    Raises:
+        RunFolderError: the parameters are not those of the solver's policy, or there is neither.
+    """
+    leaves = [arrays[name] for name in arrays if name.startswith("parameter_")]
+    if not leaves or game is None or solver is None:
+        if "policy" not in arrays:
+            raise RunFolderError(
+                f"{folder}: its policy lives on points, and the game or the solver that says how "
+                "to read it comes from elsewhere"
+            )
+        return arrays["policy"]
+    parameters, rest = solver.first_policy(game, key=jax.random.key(0)).split()
+    expected, structure = jax.tree.flatten(parameters)
+    if [np.shape(x) for x in expected] != [np.shape(x) for x in leaves]:
+        raise RunFolderError(
+            f"{folder}: the parameters of its policy are {[np.shape(x) for x in leaves]}, but "
+            f"{type(rest).__name__} has {[np.shape(x) for x in expected]}"
+        )
+    return eqx.combine(jax.tree.unflatten(structure, leaves), rest)
+
+
+def rebuild_flow(arrays: dict[str, np.ndarray]) -> FiniteFlow | FiniteMeanField | Particles:
+    """The population flow, or without time the mean field."""
+    policy, states = arrays.get("policy"), arrays["flow"]
+    if policy is None:
+        return Particles(states)
+    return (FiniteFlow if policy.ndim == 3 else FiniteMeanField)(states, policy)
+
+
 def check_shape(game: Any, shape: tuple[int, ...], folder: Path) -> None:
     """Raises RunFolderError unless a policy of `shape` belongs to `game`."""
-    expected = (game.horizon, game.num_states, game.num_actions)
+    expected = policy_shape(game)
     if shape != expected:
+        letters = ("horizon, " if len(expected) == 3 else "") + "num_states, num_actions"
         raise RunFolderError(
-            f"{folder}: the policy has shape {shape}, but the game has (horizon, num_states, "
-            f"num_actions) = {expected}; this is not the game that was solved"
+            f"{folder}: the policy has shape {shape}, but the game has ({letters}) = {expected}; "
+            "this is not the game that was solved"
         )

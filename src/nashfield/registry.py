@@ -23,6 +23,7 @@ GAMES: dict[str, tuple[str, str]] = {
     "road-routing": ("games.zoo.routing", "RoadRouting"),
     "susceptible-infected": ("games.zoo.susceptible_infected", "SusceptibleInfected"),
     "garnet": ("games.zoo.garnet", "Garnet"),
+    "malware-spread": ("games.zoo.malware", "MalwareSpread"),
     "random-coupled": ("games.zoo.random_classes", "CoupledGame"),
     "random-cyclic": ("games.zoo.random_classes", "CyclicGame"),
     "random-linear": ("games.zoo.random_linear", "RandomLinear"),

@@ -10,6 +10,7 @@ class Result(enum.IntEnum):
     CONVERGED = 1
     NONFINITE = 2
     LOST_MASS = 3
+    UNSETTLED = 4
 
     @property
     def ok(self) -> bool:
@@ -31,6 +32,11 @@ _MESSAGES = {
     Result.LOST_MASS: (
         "the shares of the population do not add up to 1: the game's initial law or its transition "
         "rows do not sum to 1; nashfield.testing.check_game says which"
+    ),
+    Result.UNSETTLED: (
+        "the stationary mean field has not settled: every number is that of the crowd at the last "
+        "of the game's settling_steps; raise that number, and if the residual does not fall the "
+        "crowd goes in circles"
     ),
     Result.NONFINITE: (
         "the exploitability became NaN or infinite: check the game with "

@@ -1,13 +1,13 @@
 """`run`: a solve in pieces, with a progress bar, a log, checkpoints, and a way to go on."""
 
 from pathlib import Path
+from typing import Any
 
 import jax
 from jaxtyping import Float, PRNGKeyArray
 
 from nashfield import record, storage
 from nashfield.chunks import Loop
-from nashfield.games.base import FiniteGame
 from nashfield.progress import ProgressReport
 from nashfield.results import SolveError
 from nashfield.solution import Solution
@@ -18,11 +18,11 @@ from nashfield.typing import Array
 
 
 def run(
-    game: FiniteGame,
+    game: Any,
     solver: AbstractSolver,
     *,
     num_iterations: int,
-    initial_policy: Float[Array, "T S A"] | None = None,
+    initial_policy: Float[Array, "*T S A"] | None = None,
     atol: float = 0.0,
     rtol: float = 0.0,
     chunk_size: int = 100,
@@ -47,7 +47,7 @@ def run(
         game: the game.
         solver: the algorithm.
         num_iterations: at most so many steps, those before a resumption included.
-        initial_policy: (T, S, A), where to start; uniform if None.
+        initial_policy: (T, S, A), or (S, A) for a stationary game: where to start; uniform if None.
         atol: stop at an exploitability of at most atol + rtol * that of the start.
         rtol: see atol.
         chunk_size: at most so many steps are done between two looks at clock and keyboard.

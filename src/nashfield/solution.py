@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from nashfield import record, storage
-from nashfield.games.base import FiniteGame
-from nashfield.mean_fields import FiniteFlow
+from nashfield.games.base import StationaryGame
+from nashfield.policies import AbstractPolicy
 from nashfield.results import Result
 from nashfield.solvers.base import AbstractSolver
 from nashfield.typing import Array
@@ -21,10 +21,13 @@ class Solution(eqx.Module):
     """A policy, the crowd that it makes, and how it was found.
 
     Attributes:
-        policy: (T, S, A).
-        flow: population flow of the policy, (T + 1, S).
+        policy: (T, S, A); for a stationary game (S, A), or the policy with parameters that the
+            solver was given, trained.
+        flow: population flow of the policy, (T + 1, S); for a stationary game its stationary mean
+            field.
         history: per name an array (num_iterations + 1,): "exploitability" and "social_welfare" of
-            every iterate, the start included. Once a tolerance is reached the last value repeats.
+            every iterate, the start included, and "gradient_norm" where the solver follows one.
+            Once a tolerance is reached the last value repeats.
         num_steps: iterations done.
         result_code: see `result`.
         state: the solver's state, to go on from.
@@ -33,13 +36,13 @@ class Solution(eqx.Module):
         stats: seconds and the like, from `run`.
     """
 
-    policy: Float[Array, "*batch T S A"]
-    flow: FiniteFlow
+    policy: Any
+    flow: Any
     history: dict[str, Float[Array, "*batch K1"]]
     num_steps: Int[Array, "*batch"]
     result_code: Int[Array, "*batch"]
     state: Any
-    game: FiniteGame | None
+    game: Any
     solver: AbstractSolver | None
     stats: dict[str, float] = eqx.field(default_factory=dict)
 
@@ -54,11 +57,28 @@ class Solution(eqx.Module):
         return _plain(self.history["social_welfare"][..., -1])
 
     @property
+    def gradient_norm(self) -> float | Float[Array, "*batch"]:
+        """Length of the gradient that the solver follows, at `policy`.
+
+        Raises:
+            AttributeError: the solver follows none.
+        """
+        if "gradient_norm" not in self.history:
+            raise AttributeError("this solver follows no gradient: there is no gradient_norm")
+        return _plain(self.history["gradient_norm"][..., -1])
+
+    @property
     def result(self) -> Result:
         """How the solve ended; under a batch, the worst of them."""
         codes = set(np.ravel(np.asarray(self.result_code)).tolist())
         # A tolerance that some did not reach was not reached.
-        worst_first = (Result.NONFINITE, Result.LOST_MASS, Result.MAX_ITERATIONS, Result.CONVERGED)
+        worst_first = (
+            Result.NONFINITE,
+            Result.LOST_MASS,
+            Result.UNSETTLED,
+            Result.MAX_ITERATIONS,
+            Result.CONVERGED,
+        )
         return next(result for result in worst_first if int(result) in codes)
 
     def save(self, folder: str | Path) -> None:
@@ -84,14 +104,20 @@ class Solution(eqx.Module):
         storage.new_folder(folder)
         settings = {"num_iterations": int(self.num_steps)}
         storage.write_config(folder, record.make_config(self.game, self.solver, **settings))
-        table = np.stack([self.history[name] for name in storage.COLUMNS[1:]], axis=1)
-        storage.write_history(folder / storage.HISTORY, table)
+        table = np.stack(list(self.history.values()), axis=1)
+        storage.write_history(folder / storage.HISTORY, table, list(self.history))
         storage.write_arrays(folder / storage.SOLUTION, self.arrays())
 
     def arrays(self) -> dict[str, Array]:
         """What solution.npz holds."""
+        policy: dict[str, Any] = {"policy": self.policy}
+        if isinstance(self.policy, AbstractPolicy):
+            leaves = jax.tree.leaves(self.policy.split()[0])
+            policy = {f"parameter_{i}": leaf for i, leaf in enumerate(leaves)}
+            if isinstance(self.game, StationaryGame):
+                policy["policy"] = self.policy.table(self.game)
         return {
-            "policy": self.policy,
+            **policy,
             "flow": self.flow.states,
             "num_steps": self.num_steps,
             "result_code": self.result_code,
@@ -116,21 +142,23 @@ class Solution(eqx.Module):
         config = storage.read_config(folder)
         arrays = record.read_solution(folder)
         game = record.rebuild_game(folder, config)
-        if game is not None:
+        solver = record.rebuild_solver(folder, config)
+        if game is not None and "policy" in arrays:
             record.check_shape(game, arrays["policy"].shape, folder)
+        policy = record.rebuild_policy(folder, game, solver, arrays)
         history, stats = (
             {k.removeprefix(head): v for k, v in arrays.items() if k.startswith(head)}
             for head in ("history_", "stats_")
         )
         return cls(
-            policy=arrays["policy"],
-            flow=FiniteFlow(arrays["flow"], arrays["policy"]),
+            policy=policy,
+            flow=record.rebuild_flow(arrays),
             history=dict(history),
             num_steps=arrays["num_steps"],
             result_code=arrays["result_code"],
             state=None,
             game=game,
-            solver=record.rebuild_solver(folder, config),
+            solver=solver,
             stats={name: float(number) for name, number in stats.items()},
         )
 

@@ -10,10 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
-from nashfield.dynamics import sweep
-from nashfield.games.base import FiniteGame
+from nashfield.dynamics.stationary import UNSETTLED_RESIDUAL
+from nashfield.games.base import FiniteGame, StationaryGame
 from nashfield.games.checks import check_form
-from nashfield.policies import check_policy, uniform_policy
+from nashfield.games.continuous_stationary import ContinuousStationaryGame
+from nashfield.mean_fields import FiniteFlow, FiniteMeanField
+from nashfield.policies import check_policy
 from nashfield.results import Result, SolveError
 from nashfield.solution import Solution
 from nashfield.solvers.base import AbstractSolver, StepInfo
@@ -38,11 +40,11 @@ class Progress(eqx.Module):
 
 
 def solve(
-    game: FiniteGame,
+    game: Any,
     solver: AbstractSolver,
     *,
     num_iterations: int,
-    initial_policy: Float[Array, "T S A"] | None = None,
+    initial_policy: Float[Array, "*T S A"] | None = None,
     atol: ScalarLike = 0.0,
     rtol: ScalarLike = 0.0,
     key: PRNGKeyArray | None = None,
@@ -57,7 +59,7 @@ def solve(
         game: the game.
         solver: the algorithm.
         num_iterations: at most so many steps; a new number compiles anew (`run` does not).
-        initial_policy: (T, S, A), where to start; uniform if None.
+        initial_policy: (T, S, A), or (S, A) for a stationary game: where to start; uniform if None.
         atol: stop at an exploitability of at most atol + rtol * that of the start.
         rtol: see atol. With both 0 (and not traced) every iteration is done.
         key: for solvers that draw; key(0) if None.
@@ -89,27 +91,34 @@ def solve(
 def _solve(game, solver, num_iterations, policy, tolerances, key) -> Solution:
     key = jax.random.key(0) if key is None else key
     progress = start(game, solver, policy, key=key)  # first: it looks at the game
-    target = None if tolerances is None else stop_target(game, policy, *tolerances)[1]
+    target = None
+    if tolerances is not None:
+        target = stop_target(game, solver, progress, *tolerances, key=key)[1]
     progress, infos = iterate(game, solver, progress, length=num_iterations, target=target, key=key)
-    return finish(game, solver, progress, infos)
+    return finish(game, solver, progress, infos, key=key)
 
 
 def stop_target(
-    game: FiniteGame, policy: Float[Array, "T S A"] | None, atol: Array, rtol: Array
+    game: Any,
+    solver: AbstractSolver,
+    progress: Progress,
+    atol: Array,
+    rtol: Array,
+    *,
+    key: PRNGKeyArray,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Exploitability of `policy` (uniform if None), and that at which to stop.
+    """Exploitability of the start, and that at which to stop.
 
     The second is atol + rtol * the first; with both 0 nothing is good enough.
     """
-    policy = uniform_policy(game) if policy is None else policy
-    initial = sweep(game, policy).exploitability
+    initial = solver.outcome(game, progress.state, key=key).info.exploitability
     return initial, jnp.where((atol == 0) & (rtol == 0), -jnp.inf, atol + rtol * initial)
 
 
 def start(
-    game: FiniteGame,
+    game: Any,
     solver: AbstractSolver,
-    policy: Float[Array, "T S A"] | None,
+    policy: Float[Array, "*T S A"] | None,
     *,
     key: PRNGKeyArray,
 ) -> Progress:
@@ -119,7 +128,8 @@ def start(
         GameError: sizes or shapes of a user's game are wrong.
     """
     # Looked at while jit traces: later calls do not pay for it.
-    if not type(game).__module__.startswith("nashfield."):
+    ours = type(game).__module__.startswith("nashfield.")
+    if not ours and not isinstance(game, ContinuousStationaryGame):
         check_form(game)
     if policy is None:
         state = solver.init_uniform(game, key=key)
@@ -129,7 +139,7 @@ def start(
 
 
 def iterate(
-    game: FiniteGame,
+    game: Any,
     solver: AbstractSolver,
     progress: Progress,
     *,
@@ -216,21 +226,24 @@ def _result(exploitability: Float[Array, ""], target: Float[Array, ""] | None) -
 
 
 def finish(
-    game: FiniteGame, solver: AbstractSolver, progress: Progress, infos: StepInfo
+    game: Any, solver: AbstractSolver, progress: Progress, infos: StepInfo, *, key: PRNGKeyArray
 ) -> Solution:
     """Evaluates the last policy and puts the Solution together, without game and solver."""
-    policy = solver.policy(game, progress.state)
-    swept = sweep(game, policy)
-    last = StepInfo.of(swept)
-    infos = jax.tree.map(lambda steps, end: jnp.append(steps, end.astype(steps.dtype)), infos, last)
-    mass = jnp.sum(swept.flow.states, -1)
-    code = progress.result_code
-    code = jnp.where(jnp.any(jnp.abs(mass - 1) > _MASS_TOLERANCE), int(Result.LOST_MASS), code)
-    code = jnp.where(jnp.isfinite(last.exploitability), code, int(Result.NONFINITE))
+    last = solver.outcome(game, progress.state, key=key)
+    infos = jax.tree.map(
+        lambda steps, end: jnp.append(steps, end.astype(steps.dtype)), infos, last.info
+    )
+    code = jnp.where(
+        last.residual > UNSETTLED_RESIDUAL, int(Result.UNSETTLED), progress.result_code
+    )
+    if isinstance(last.flow, FiniteFlow | FiniteMeanField):
+        off = jnp.max(jnp.abs(jnp.sum(last.flow.states, -1) - 1))
+        code = jnp.where(off > _MASS_TOLERANCE, int(Result.LOST_MASS), code)
+    code = jnp.where(jnp.isfinite(last.info.exploitability), code, int(Result.NONFINITE))
     return Solution(
-        policy=policy,
-        flow=swept.flow,
-        history={"exploitability": infos.exploitability, "social_welfare": infos.social_welfare},
+        policy=last.policy,
+        flow=last.flow,
+        history=infos.columns(),
         num_steps=progress.num_steps,
         result_code=code,
         state=progress.state,
@@ -248,14 +261,31 @@ def check_arguments(
         TypeError: game or solver is none, or the number of iterations is no whole number.
         ValueError: a negative number of iterations, or no policy of this game.
     """
-    for name, value, kind in (("game", game, FiniteGame), ("solver", solver, AbstractSolver)):
+    for name, value, kinds in (
+        ("game", game, (FiniteGame, StationaryGame, ContinuousStationaryGame)),
+        ("solver", solver, (AbstractSolver,)),
+    ):
         if isinstance(value, type):
             raise TypeError(f"{name} must be an instance: write {value.__name__}(...)")
-        if not isinstance(value, kind):
-            raise TypeError(f"{name} must be of class {kind.__name__}, not {type(value).__name__}")
+        if not isinstance(value, kinds):
+            raise TypeError(f"{name} must be {_one_of(kinds)}, not {type(value).__name__}")
+    if not isinstance(game, solver.games):
+        raise TypeError(
+            f"{type(solver).__name__} solves only {_one_of(solver.games)}, which "
+            f"{type(game).__name__} is not; `nashfield solvers` lists what there is"
+        )
+    if policy is not None and solver.starts_itself:
+        raise ValueError(
+            f"{type(solver).__name__} starts from its own policy: leave initial_policy out, and "
+            f"write {type(solver).__name__}(policy=...)"
+        )
     if not isinstance(num_iterations, int | np.integer):
         raise TypeError(f"num_iterations must be a whole number, not {num_iterations!r}")
     if num_iterations < 0:
         raise ValueError(f"num_iterations must be at least 0, not {num_iterations}")
     if policy is not None:
         check_policy(game, policy, "initial_policy")
+
+
+def _one_of(kinds: tuple[type, ...]) -> str:
+    return "of class " + " or ".join(kind.__name__ for kind in kinds)

@@ -10,6 +10,7 @@ import json
 import os
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ FORMAT = "nashfield-run"
 VERSION = 1
 CONFIG, HISTORY = "config.json", "history.csv"
 CHECKPOINT, SOLUTION = "checkpoint.npz", "solution.npz"
-COLUMNS = ("iteration", "exploitability", "social_welfare")
+COLUMNS = ("exploitability", "social_welfare")
+"""What every history holds; solvers may add to it."""
 
 
 class RunFolderError(NashfieldError):
@@ -116,18 +118,19 @@ def read_arrays(path: Path, hint: str) -> dict[str, np.ndarray]:
         raise RunFolderError(f"{path}: not arrays of numbers ({error})") from error
 
 
-def write_history(path: Path, table: np.ndarray, *, start: int = 0) -> None:
+def write_history(path: Path, table: np.ndarray, columns: Sequence[str], *, start: int = 0) -> None:
     """Writes history.csv anew (start = 0) or appends rows to it; numbers keep all their digits.
 
     Args:
         path: the file.
-        table: (K, 2), exploitability and social welfare.
+        table: (K, number of columns).
+        columns: their names.
         start: number of the first row.
     """
     rows = enumerate(table.tolist(), start)
     lines = [",".join((str(k), *map(repr, row))) for k, row in rows]
     if not start:
-        lines.insert(0, ",".join(COLUMNS))
+        lines.insert(0, ",".join(("iteration", *columns)))
     data = "".join(line + "\n" for line in lines).encode()
     if not start:
         _replace(path, data)
@@ -141,31 +144,35 @@ def write_history(path: Path, table: np.ndarray, *, start: int = 0) -> None:
         raise RunFolderError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def read_history(path: Path, num_rows: int) -> np.ndarray:
+def read_history(path: Path, num_rows: int, columns: Sequence[str]) -> np.ndarray:
     """Reads the first `num_rows` rows of history.csv; later ones belong to steps that were lost.
 
     Args:
         path: the file.
         num_rows: rows that a checkpoint vouches for.
+        columns: names of the columns.
 
     Returns:
-        (num_rows, 2), exploitability and social welfare.
+        (num_rows, number of columns).
 
     Raises:
         RunFolderError: the file is missing or broken, or has fewer rows.
     """
     text = _read(path, "it belongs to the checkpoint")
     rows = list(csv.reader(io.StringIO(text.decode(errors="replace"))))
-    if not rows or tuple(rows[0]) != COLUMNS:
-        raise RunFolderError(f"{path}: not a history, its first line must be {','.join(COLUMNS)}")
+    header = ("iteration", *columns)
+    if not rows or tuple(rows[0]) != header:
+        raise RunFolderError(f"{path}: not a history, its first line must be {','.join(header)}")
     rows = rows[1 : num_rows + 1]
+    kinds = [int, *[float] * len(columns)]
     try:
-        numbers = [(int(k), float(e), float(w)) for k, e, w in rows]
+        # strict: a torn line has fewer entries
+        numbers = [[kind(x) for kind, x in zip(kinds, row, strict=True)] for row in rows]
     except ValueError as error:
         raise RunFolderError(f"{path}: broken ({error})") from error
     if [row[0] for row in numbers] != list(range(num_rows)):
         raise RunFolderError(f"{path}: rows are missing, the checkpoint stands at {num_rows}")
-    return np.array([row[1:] for row in numbers], dtype=float).reshape(num_rows, 2)
+    return np.array([row[1:] for row in numbers], float).reshape(num_rows, len(columns))
 
 
 def state_arrays(state: Any) -> dict[str, Any]:

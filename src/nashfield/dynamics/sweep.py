@@ -1,50 +1,76 @@
-"""One pass forward and one backward: all that a solver's step needs, and the exploitability."""
+"""A policy against its own crowd: all that a solver's step needs, and the exploitability."""
+
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Float
 
 from nashfield.dynamics.forward import crowd_slices, flow_and_kernels
+from nashfield.dynamics.stationary import settle
+from nashfield.dynamics.stationary_values import optimal_regrets, policy_values, stage
 from nashfield.dynamics.time import scan_times
-from nashfield.games.base import FiniteGame
-from nashfield.mean_fields import FiniteFlow, FiniteMeanField
+from nashfield.games.base import FiniteGame, Game, StationaryGame
+from nashfield.mean_fields import FiniteMeanField
 from nashfield.typing import Array
 
 
 class Sweep(eqx.Module):
-    """A policy against its own flow.
+    """A policy against its own crowd. Where the game is stationary nothing has a time axis.
 
     Attributes:
-        flow: the population flow of the policy.
+        flow: the population flow (FiniteFlow) of the policy, or its stationary mean field
+            (FiniteMeanField).
         advantages: (T, S, A), Q_t(x, a) - V_t(x) of the policy.
         optimal_advantages: (T, S, A), Q*_t(x, a) - V_t(x): the same if play is optimal afterwards.
         state_values: (T, S), V_t(x) of the policy.
         regrets: (T, S), V*_t(x) - V_t(x) >= 0: what a best response gains from x at t on.
         value: J(pi; mu^pi).
         exploitability: J(best response; mu^pi) - J(pi; mu^pi).
+        residual: how far the crowd is from rest, the sum of |Phi(z, pi) - z|; 0 with a horizon.
     """
 
-    flow: FiniteFlow
-    advantages: Float[Array, "T S A"]
-    optimal_advantages: Float[Array, "T S A"]
-    state_values: Float[Array, "T S"]
-    regrets: Float[Array, "T S"]
+    flow: Any
+    advantages: Float[Array, "*T S A"]
+    optimal_advantages: Float[Array, "*T S A"]
+    state_values: Float[Array, "*T S"]
+    regrets: Float[Array, "*T S"]
     value: Float[Array, ""]
     exploitability: Float[Array, ""]
+    residual: Float[Array, ""]
 
 
-def sweep(game: FiniteGame, policy: Float[Array, "T S A"]) -> Sweep:
-    """Evaluates `policy` against its own flow, together with its best response.
+def sweep(game: Game, policy: Float[Array, "*T S A"]) -> Sweep:
+    """Evaluates `policy` against its own crowd, together with its best response.
+
+    Args:
+        game: the game.
+        policy: (T, S, A), or (S, A) for a stationary game; rows sum to 1.
+    """
+    policy = jnp.asarray(policy, float)
+    return _rest(game, policy) if isinstance(game, StationaryGame) else _sweep(game, policy)
+
+
+def _rest(game: StationaryGame, policy: Float[Array, "S A"]) -> Sweep:
+    """The stationary mean field, and values against it frozen (Subramanian and Mahajan 2019)."""
+    mean_field, residual = settle(game, policy)
+    kernel, _, discount = stage(game, mean_field, policy.dtype)
+    action_values = policy_values(game, policy, mean_field).action_values
+    values = jnp.sum(policy * action_values, -1)
+    advantages = action_values - values[:, None]
+    regrets, optimal = optimal_regrets(kernel, advantages, discount)
+    initial = jnp.asarray(game.initial(), policy.dtype)
+    value, gap = (jnp.dot(initial, x, precision="highest") for x in (values, regrets))
+    return Sweep(mean_field, advantages, optimal, values, regrets, value, gap, residual)
+
+
+def _sweep(game: FiniteGame, policy: Float[Array, "T S A"]) -> Sweep:
+    """One pass forward for the flow, one backward for the values.
 
     The regret d = V* - V is carried in place of V*: d_t(x) = max_a [Q_t(x,a) - V_t(x) +
     sum_y P_t(y|x,a) d_{t+1}(y)]. This keeps the digits of a small exploitability, which the
     difference of two large values would lose (in float32 all of them).
-
-    Args:
-        game: the game.
-        policy: (T, S, A), rows sum to 1.
     """
-    policy = jnp.asarray(policy, float)
     flow, kernels = flow_and_kernels(game, policy)
 
     def step(carry, slices):
@@ -68,4 +94,5 @@ def sweep(game: FiniteGame, policy: Float[Array, "T S A"]) -> Sweep:
     advantages, optimal, state_values, regrets = outputs
     initial = jnp.asarray(game.initial(), policy.dtype)
     value, gap = (jnp.dot(initial, x, precision="highest") for x in first)
-    return Sweep(flow, advantages, optimal, state_values, regrets, value, gap)
+    residual = jnp.zeros((), policy.dtype)
+    return Sweep(flow, advantages, optimal, state_values, regrets, value, gap, residual)

@@ -2,6 +2,7 @@
 
 import abc
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -121,9 +122,13 @@ class StationaryGame(AbstractGame):
 
     Attributes:
         discount: gamma in [0, 1).
+        settling_steps: at most so many moves of the crowd lead from the initial law to the
+            stationary mean field, where its way has to be followed step by step (transitions that
+            depend on the mean field, or very many states); a game may set its own.
     """
 
     discount: eqx.AbstractVar[Array | float]
+    settling_steps: ClassVar[Any] = 10_000
 
     @abc.abstractmethod
     def transition(self, mean_field: FiniteMeanField) -> Kernel:
@@ -132,3 +137,14 @@ class StationaryGame(AbstractGame):
     @abc.abstractmethod
     def reward(self, mean_field: FiniteMeanField) -> Float[Array, "S A"]:
         """Expected reward of each state-action pair among the crowd `mean_field`."""
+
+    def features(self) -> Float[Array, "S D"]:
+        """What a policy that is a function of the state sees of each state.
+
+        The state's number, scaled to [0, 1], unless a game says otherwise.
+        """
+        return np.linspace(0.0, 1.0, self.num_states)[:, None]
+
+
+Game = FiniteGame | StationaryGame
+"""A game on finitely many states, with a horizon or without time."""

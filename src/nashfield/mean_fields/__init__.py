@@ -1,5 +1,6 @@
-"""The crowd at one time, and its path over time."""
+"""The crowd at one time, and its flow over time."""
 
 from nashfield.mean_fields.finite import FiniteFlow, FiniteMeanField
+from nashfield.mean_fields.particles import Particles
 
-__all__ = ["FiniteFlow", "FiniteMeanField"]
+__all__ = ["FiniteFlow", "FiniteMeanField", "Particles"]

@@ -4,12 +4,12 @@ import equinox as eqx
 from jaxtyping import Float
 
 from nashfield.dynamics.sweep import sweep
-from nashfield.games.base import FiniteGame
+from nashfield.games.base import Game
+from nashfield.policies import AbstractPolicy, as_table
 from nashfield.typing import Array
 
 
-@eqx.filter_jit
-def social_welfare(game: FiniteGame, policy: Float[Array, "T S A"]) -> Float[Array, ""]:
+def social_welfare(game: Game, policy: Float[Array, "..."] | AbstractPolicy) -> Float[Array, ""]:
     """J(pi; mu^pi), the return of every agent if all of them play `policy`.
 
     Its maximum over policies is the social optimum (mean-field control), which no equilibrium
@@ -17,6 +17,12 @@ def social_welfare(game: FiniteGame, policy: Float[Array, "T S A"]) -> Float[Arr
 
     Args:
         game: the game.
-        policy: (T, S, A), rows sum to 1.
+        policy: (T, S, A), or (S, A) for a stationary game, rows sum to 1; there a policy with
+            parameters will do as well.
     """
+    return _value(game, as_table(game, policy))
+
+
+@eqx.filter_jit
+def _value(game, policy) -> Float[Array, ""]:
     return sweep(game, policy).value

@@ -1,6 +1,28 @@
 """How one agent acts."""
 
 from nashfield.policies.mixture import occupation_mixture
-from nashfield.policies.tabular import check_policy, random_policy, uniform_policy
+from nashfield.policies.parametric import AbstractPolicy, check_differentiable
+from nashfield.policies.softmax import Gibbs, Neural
+from nashfield.policies.tabular import (
+    as_table,
+    check_policy,
+    policy_shape,
+    random_policy,
+    uniform_policy,
+)
+from nashfield.policies.threshold import SoftThreshold, Threshold
 
-__all__ = ["check_policy", "occupation_mixture", "random_policy", "uniform_policy"]
+__all__ = [
+    "AbstractPolicy",
+    "Gibbs",
+    "Neural",
+    "SoftThreshold",
+    "Threshold",
+    "as_table",
+    "check_differentiable",
+    "check_policy",
+    "occupation_mixture",
+    "policy_shape",
+    "random_policy",
+    "uniform_policy",
+]

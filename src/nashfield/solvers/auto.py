@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
 from nashfield.dynamics import sweep
-from nashfield.games.base import FiniteGame
+from nashfield.games.base import Game
 from nashfield.policies import uniform_policy
 from nashfield.solvers.base import AbstractSolver, StepInfo
 from nashfield.solvers.online_mirror_descent import MIN_LOGIT, logits
@@ -101,9 +101,7 @@ class Auto(AbstractSolver):
     lane, and its exploitability is that of the best policy so far.
     """
 
-    def init(
-        self, game: FiniteGame, policy: Float[Array, "T S A"], *, key: PRNGKeyArray
-    ) -> AutoState:
+    def init(self, game: Game, policy: Float[Array, "*T S A"], *, key: PRNGKeyArray) -> AutoState:
         """All lanes at `policy`."""
         start = jnp.asarray(logits(policy))
         num_lanes = _num_lanes(game)
@@ -132,7 +130,7 @@ class Auto(AbstractSolver):
         )
 
     def step(
-        self, game: FiniteGame, state: AutoState, *, key: PRNGKeyArray
+        self, game: Game, state: AutoState, *, key: PRNGKeyArray
     ) -> tuple[AutoState, StepInfo]:
         """One iteration of the running lanes; at the end of a round, the next one is set up."""
         moved = jax.lax.cond(
@@ -151,12 +149,12 @@ class Auto(AbstractSolver):
         moved = jax.lax.cond(over, lambda: _next_round(moved, key), lambda: moved)
         return moved, state.best
 
-    def policy(self, game: FiniteGame, state: AutoState) -> Float[Array, "T S A"]:
+    def policy(self, game: Game, state: AutoState) -> Float[Array, "*T S A"]:
         """The best policy so far."""
         return jax.nn.softmax(state.best_logits)
 
 
-def _num_lanes(game: FiniteGame) -> int:
+def _num_lanes(game: Game) -> int:
     entries = game.horizon * game.num_states * game.num_actions
     return _NUM_LANES if entries <= _LARGE else 16 if entries <= _HUGE else 8
 
@@ -172,7 +170,7 @@ def _slopes(num_lanes: int, dtype: Any) -> Float[jax.Array, "L"]:
     return jnp.tile(jnp.asarray(_SLOPES, dtype), num_lanes // len(_SLOPES))
 
 
-def _iterate(game: FiniteGame, state: AutoState, anchors: Float[Array, "R T S A"]) -> AutoState:
+def _iterate(game: Game, state: AutoState, anchors: Float[Array, "R T S A"]) -> AutoState:
     """One iteration of the first lanes, as many as there are anchors."""
     ahead = (game.horizon - 1 - jnp.arange(game.horizon)) / game.horizon
 

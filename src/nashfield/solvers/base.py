@@ -1,13 +1,13 @@
 """What a solver is."""
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 from jaxtyping import Float, PRNGKeyArray
 
-from nashfield.dynamics import Sweep
-from nashfield.games.base import FiniteGame
+from nashfield.dynamics import Sweep, sweep
+from nashfield.games.base import FiniteGame, StationaryGame
 from nashfield.policies import uniform_policy
 from nashfield.typing import Array
 
@@ -18,15 +18,38 @@ class StepInfo(eqx.Module):
     Attributes:
         exploitability: of that policy, against its own flow.
         social_welfare: J(pi; mu^pi), what every agent gets if all play that policy.
+        gradient_norm: length of the gradient that the solver follows; None where it follows none.
     """
 
-    exploitability: Float[Array, ""]
-    social_welfare: Float[Array, ""]
+    exploitability: Float[Array, "*K"]
+    social_welfare: Float[Array, "*K"]
+    gradient_norm: Float[Array, "*K"] | None = None
+
+    def columns(self) -> dict[str, Float[Array, "*K"]]:
+        """What is known, by name."""
+        known = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: value for name, value in known.items() if value is not None}
 
     @classmethod
     def of(cls, sweep: Sweep) -> "StepInfo":
         """Reads both numbers off a sweep."""
         return cls(sweep.exploitability, sweep.value)
+
+
+class Outcome(eqx.Module):
+    """A policy, its crowd, and what is known of both.
+
+    Attributes:
+        policy: a table, or a policy with parameters.
+        flow: the population flow, or the stationary mean field.
+        info: exploitability and the like.
+        residual: how far a stationary mean field is from rest; see `dynamics.Sweep`.
+    """
+
+    policy: Any
+    flow: Any
+    info: StepInfo
+    residual: Float[Array, ""]
 
 
 class AbstractSolver(eqx.Module):
@@ -35,24 +58,32 @@ class AbstractSolver(eqx.Module):
     All three are pure and are called inside jit. A state is any pytree of arrays whose shapes and
     dtypes `step` keeps. Numbers such as learning rates are array attributes (`typing.scalar`), so
     that changing them compiles nothing and vmap can run over them.
+
+    Attributes:
+        games: classes of games that it solves.
+        starts_itself: whether it brings its own first policy, so that none can be given; it then
+            has a method `first_policy(game, *, key)`.
     """
 
+    games: ClassVar[tuple[type, ...]] = (FiniteGame, StationaryGame)
+    starts_itself: ClassVar[bool] = False
+
     @abc.abstractmethod
-    def init(self, game: FiniteGame, policy: Float[Array, "T S A"], *, key: PRNGKeyArray) -> Any:
+    def init(self, game: Any, policy: Float[Array, "*T S A"], *, key: PRNGKeyArray) -> Any:
         """State before the first step; `self.policy` of it is the start, or close to it.
 
         Args:
             game: the game.
-            policy: (T, S, A), where to start.
+            policy: (T, S, A), or (S, A) for a stationary game: where to start.
             key: for solvers that draw.
         """
 
-    def init_uniform(self, game: FiniteGame, *, key: PRNGKeyArray) -> Any:
+    def init_uniform(self, game: Any, *, key: PRNGKeyArray) -> Any:
         """State before the first step from the uniform policy, which need not be stored."""
         return self.init(game, uniform_policy(game), key=key)
 
     @abc.abstractmethod
-    def step(self, game: FiniteGame, state: Any, *, key: PRNGKeyArray) -> tuple[Any, StepInfo]:
+    def step(self, game: Any, state: Any, *, key: PRNGKeyArray) -> tuple[Any, StepInfo]:
         """One iteration.
 
         Args:
@@ -65,5 +96,17 @@ class AbstractSolver(eqx.Module):
         """
 
     @abc.abstractmethod
-    def policy(self, game: FiniteGame, state: Any) -> Float[Array, "T S A"]:
+    def policy(self, game: Any, state: Any) -> Any:
         """The policy that `state` stands for."""
+
+    def outcome(self, game: Any, state: Any, *, key: PRNGKeyArray) -> Outcome:
+        """The policy of `state`, evaluated.
+
+        Args:
+            game: the game.
+            state: the present state.
+            key: for solvers that evaluate by samples.
+        """
+        policy = self.policy(game, state)
+        swept = sweep(game, policy)
+        return Outcome(policy, swept.flow, StepInfo.of(swept), swept.residual)

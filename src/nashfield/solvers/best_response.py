@@ -4,10 +4,11 @@ import abc
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Float
 
 from nashfield.dynamics import Sweep, population_flow, sweep
-from nashfield.games.base import FiniteGame
+from nashfield.games.base import Game, StationaryGame
 from nashfield.learners import greedy
 from nashfield.policies import occupation_mixture
 from nashfield.solvers._checks import check_number
@@ -19,7 +20,7 @@ class AbstractBestResponse(eqx.Module):
     """How one agent answers a frozen crowd; a field of the solvers that need an answer."""
 
     @abc.abstractmethod
-    def __call__(self, game: FiniteGame, current: Sweep) -> Float[Array, "T S A"]:
+    def __call__(self, game: Game, current: Sweep) -> Float[Array, "*T S A"]:
         """The answer.
 
         Args:
@@ -34,7 +35,7 @@ class AbstractBestResponse(eqx.Module):
 class ExactBestResponse(AbstractBestResponse):
     """An optimal policy; where several actions are optimal they share the mass evenly."""
 
-    def __call__(self, game: FiniteGame, current: Sweep) -> Float[Array, "T S A"]:
+    def __call__(self, game: Game, current: Sweep) -> Float[Array, "*T S A"]:
         """See `AbstractBestResponse.__call__`."""
         return greedy(current.optimal_advantages)
 
@@ -54,7 +55,7 @@ class SoftBestResponse(AbstractBestResponse):
     def __check_init__(self):
         check_number(self, "temperature", above=0.0)
 
-    def __call__(self, game: FiniteGame, current: Sweep) -> Float[Array, "T S A"]:
+    def __call__(self, game: Game, current: Sweep) -> Float[Array, "*T S A"]:
         """See `AbstractBestResponse.__call__`."""
         # The advantages differ from Q* by V(x) alone, which softmax does not see.
         scaled = current.optimal_advantages / self.temperature
@@ -62,11 +63,11 @@ class SoftBestResponse(AbstractBestResponse):
 
 
 def step_towards_best_response(
-    game: FiniteGame,
-    policy: Float[Array, "T S A"],
+    game: Game,
+    policy: Float[Array, "*T S A"],
     best_response: AbstractBestResponse,
     share: ScalarLike,
-) -> tuple[Float[Array, "T S A"], StepInfo]:
+) -> tuple[Float[Array, "*T S A"], StepInfo]:
     """Lets the share `share` of the crowd go over to the best response.
 
     Args:
@@ -80,6 +81,11 @@ def step_towards_best_response(
     """
     current = sweep(game, policy)
     response = best_response(game, current)
+    if isinstance(game, StationaryGame):
+        # Row by row: weights by mean fields would never change what is done in states that the
+        # response leaves for good, and a game may start there.
+        share = jnp.asarray(share, policy.dtype)
+        return policy + share * (response - policy), StepInfo.of(current)
     # Everyone's flow under the response, as in Perrin et al. (2020). What the crowd makes of the
     # mixture is computed afresh by the next sweep: where transitions depend on the mean field the
     # mixture of two flows is not the flow of the mixture.

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, PRNGKeyArray
 
-from nashfield.games.base import FiniteGame
+from nashfield.games.base import Game
 from nashfield.solvers.base import AbstractSolver, StepInfo
 from nashfield.typing import Array
 
@@ -22,7 +22,7 @@ class Best(eqx.Module):
     """
 
     inner: Any
-    policy: Float[Array, "T S A"]
+    policy: Float[Array, "*T S A"]
     info: StepInfo
 
 
@@ -40,7 +40,7 @@ class BestSoFar(AbstractSolver):
 
     solver: AbstractSolver
 
-    def init(self, game: FiniteGame, policy: Float[Array, "T S A"], *, key: PRNGKeyArray) -> Best:
+    def init(self, game: Game, policy: Float[Array, "*T S A"], *, key: PRNGKeyArray) -> Best:
         """The start is the best so far."""
         init_key, step_key = jax.random.split(key)
         inner = self.solver.init(game, policy, key=init_key)
@@ -48,7 +48,7 @@ class BestSoFar(AbstractSolver):
         inner, info = self.solver.step(game, inner, key=step_key)
         return Best(inner, start, info)
 
-    def step(self, game: FiniteGame, state: Best, *, key: PRNGKeyArray) -> tuple[Best, StepInfo]:
+    def step(self, game: Game, state: Best, *, key: PRNGKeyArray) -> tuple[Best, StepInfo]:
         """One step of the wrapped solver, which judges the iterate before it."""
         iterate = self.solver.policy(game, state.inner)
         inner, info = self.solver.step(game, state.inner, key=key)
@@ -61,6 +61,6 @@ class BestSoFar(AbstractSolver):
         )
         return Best(inner, policy, kept), state.info
 
-    def policy(self, game: FiniteGame, state: Best) -> Float[Array, "T S A"]:
+    def policy(self, game: Game, state: Best) -> Float[Array, "*T S A"]:
         """The best so far."""
         return state.policy

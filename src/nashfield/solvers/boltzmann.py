@@ -4,7 +4,7 @@ import equinox as eqx
 from jaxtyping import Float, PRNGKeyArray
 
 from nashfield.dynamics import sweep
-from nashfield.games.base import FiniteGame
+from nashfield.games.base import Game
 from nashfield.solvers._checks import check_number
 from nashfield.solvers.base import AbstractSolver, StepInfo
 from nashfield.solvers.best_response import SoftBestResponse
@@ -30,18 +30,18 @@ class BoltzmannPolicyIteration(AbstractSolver):
         check_number(self, "temperature", above=0.0)
 
     def init(
-        self, game: FiniteGame, policy: Float[Array, "T S A"], *, key: PRNGKeyArray
-    ) -> Float[Array, "T S A"]:
+        self, game: Game, policy: Float[Array, "*T S A"], *, key: PRNGKeyArray
+    ) -> Float[Array, "*T S A"]:
         """The policy itself."""
         return policy
 
     def step(
-        self, game: FiniteGame, state: Float[Array, "T S A"], *, key: PRNGKeyArray
-    ) -> tuple[Float[Array, "T S A"], StepInfo]:
+        self, game: Game, state: Float[Array, "*T S A"], *, key: PRNGKeyArray
+    ) -> tuple[Float[Array, "*T S A"], StepInfo]:
         """One sweep."""
         current = sweep(game, state)
         return SoftBestResponse(self.temperature)(game, current), StepInfo.of(current)
 
-    def policy(self, game: FiniteGame, state: Float[Array, "T S A"]) -> Float[Array, "T S A"]:
+    def policy(self, game: Game, state: Float[Array, "*T S A"]) -> Float[Array, "*T S A"]:
         """The state itself."""
         return state

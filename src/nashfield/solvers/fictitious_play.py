@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Float, Int, PRNGKeyArray
 
-from nashfield.games.base import FiniteGame
+from nashfield.games.base import Game
 from nashfield.solvers.base import AbstractSolver, StepInfo
 from nashfield.solvers.best_response import (
     AbstractBestResponse,
@@ -22,7 +22,7 @@ class Average(eqx.Module):
         num_averaged: how many policies are in it, the start included.
     """
 
-    policy: Float[Array, "T S A"]
+    policy: Float[Array, "*T S A"]
     num_averaged: Int[Array, ""]
 
 
@@ -42,15 +42,11 @@ class FictitiousPlay(AbstractSolver):
 
     best_response: AbstractBestResponse = eqx.field(default_factory=ExactBestResponse)
 
-    def init(
-        self, game: FiniteGame, policy: Float[Array, "T S A"], *, key: PRNGKeyArray
-    ) -> Average:
+    def init(self, game: Game, policy: Float[Array, "*T S A"], *, key: PRNGKeyArray) -> Average:
         """An average of one."""
         return Average(policy, jnp.asarray(1))
 
-    def step(
-        self, game: FiniteGame, state: Average, *, key: PRNGKeyArray
-    ) -> tuple[Average, StepInfo]:
+    def step(self, game: Game, state: Average, *, key: PRNGKeyArray) -> tuple[Average, StepInfo]:
         """One sweep, and the flow of the best response."""
         num_averaged = state.num_averaged + 1
         policy, info = step_towards_best_response(
@@ -58,6 +54,6 @@ class FictitiousPlay(AbstractSolver):
         )
         return Average(policy, num_averaged), info
 
-    def policy(self, game: FiniteGame, state: Average) -> Float[Array, "T S A"]:
+    def policy(self, game: Game, state: Average) -> Float[Array, "*T S A"]:
         """The average."""
         return state.policy

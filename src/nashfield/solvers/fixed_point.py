@@ -3,7 +3,7 @@
 import equinox as eqx
 from jaxtyping import Float, PRNGKeyArray
 
-from nashfield.games.base import FiniteGame
+from nashfield.games.base import Game
 from nashfield.solvers._checks import check_number
 from nashfield.solvers.base import AbstractSolver, StepInfo
 from nashfield.solvers.best_response import (
@@ -35,17 +35,17 @@ class FixedPoint(AbstractSolver):
         check_number(self, "damping", at_least=0.0, below=1.0)
 
     def init(
-        self, game: FiniteGame, policy: Float[Array, "T S A"], *, key: PRNGKeyArray
-    ) -> Float[Array, "T S A"]:
+        self, game: Game, policy: Float[Array, "*T S A"], *, key: PRNGKeyArray
+    ) -> Float[Array, "*T S A"]:
         """The policy itself."""
         return policy
 
     def step(
-        self, game: FiniteGame, state: Float[Array, "T S A"], *, key: PRNGKeyArray
-    ) -> tuple[Float[Array, "T S A"], StepInfo]:
+        self, game: Game, state: Float[Array, "*T S A"], *, key: PRNGKeyArray
+    ) -> tuple[Float[Array, "*T S A"], StepInfo]:
         """One sweep, and the flow of the best response."""
         return step_towards_best_response(game, state, self.best_response, 1 - self.damping)
 
-    def policy(self, game: FiniteGame, state: Float[Array, "T S A"]) -> Float[Array, "T S A"]:
+    def policy(self, game: Game, state: Float[Array, "*T S A"]) -> Float[Array, "*T S A"]:
         """The state itself."""
         return state

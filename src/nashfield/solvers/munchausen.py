@@ -7,7 +7,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from nashfield.dynamics import sweep
 from nashfield.dynamics.values import backward
-from nashfield.games.base import FiniteGame
+from nashfield.games.base import Game
 from nashfield.solvers._checks import check_number
 from nashfield.solvers.base import AbstractSolver, StepInfo
 from nashfield.solvers.online_mirror_descent import logits
@@ -39,14 +39,14 @@ class MunchausenOnlineMirrorDescent(AbstractSolver):
         check_number(self, "munchausen", at_least=0.0, at_most=1.0)
 
     def init(
-        self, game: FiniteGame, policy: Float[Array, "T S A"], *, key: PRNGKeyArray
-    ) -> Float[Array, "T S A"]:
+        self, game: Game, policy: Float[Array, "*T S A"], *, key: PRNGKeyArray
+    ) -> Float[Array, "*T S A"]:
         """Logarithms of `policy`."""
         return logits(policy)
 
     def step(
-        self, game: FiniteGame, state: Float[Array, "T S A"], *, key: PRNGKeyArray
-    ) -> tuple[Float[Array, "T S A"], StepInfo]:
+        self, game: Game, state: Float[Array, "*T S A"], *, key: PRNGKeyArray
+    ) -> tuple[Float[Array, "*T S A"], StepInfo]:
         """One sweep, and one more pass backward for the values with the entropy bonus."""
         log_policy = jax.nn.log_softmax(state)
         policy = jnp.exp(log_policy)
@@ -65,6 +65,6 @@ class MunchausenOnlineMirrorDescent(AbstractSolver):
         scaled = (scaled - jnp.max(scaled, -1, keepdims=True)).astype(state.dtype)
         return scaled, StepInfo.of(current)
 
-    def policy(self, game: FiniteGame, state: Float[Array, "T S A"]) -> Float[Array, "T S A"]:
+    def policy(self, game: Game, state: Float[Array, "*T S A"]) -> Float[Array, "*T S A"]:
         """Softmax of the logits."""
         return jax.nn.softmax(state)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, PRNGKeyArray
 
 from nashfield.dynamics import sweep
-from nashfield.games.base import FiniteGame, SeparableGame
+from nashfield.games.base import Game, SeparableGame
 from nashfield.solvers import value_form
 from nashfield.solvers._checks import check_number
 from nashfield.solvers.base import AbstractSolver, StepInfo
@@ -35,12 +35,12 @@ class OnlineMirrorDescent(AbstractSolver):
         check_number(self, "learning_rate", above=0.0)
 
     def init(
-        self, game: FiniteGame, policy: Float[Array, "T S A"], *, key: PRNGKeyArray
-    ) -> Float[Array, "T S A"]:
+        self, game: Game, policy: Float[Array, "*T S A"], *, key: PRNGKeyArray
+    ) -> Float[Array, "*T S A"]:
         """Logits of `policy`."""
         return logits(policy)
 
-    def init_uniform(self, game: FiniteGame, *, key: PRNGKeyArray) -> Any:
+    def init_uniform(self, game: Game, *, key: PRNGKeyArray) -> Any:
         """Logits of the uniform policy, on large grids in (T, S) numbers (see `value_form`)."""
         return (
             value_form.init(game)
@@ -48,7 +48,7 @@ class OnlineMirrorDescent(AbstractSolver):
             else super().init_uniform(game, key=key)
         )
 
-    def step(self, game: FiniteGame, state: Any, *, key: PRNGKeyArray) -> tuple[Any, StepInfo]:
+    def step(self, game: Game, state: Any, *, key: PRNGKeyArray) -> tuple[Any, StepInfo]:
         """One pass forward, one backward."""
         if isinstance(state, ValueForm):
             return value_form.step(cast(SeparableGame, game), state, self.learning_rate)
@@ -59,7 +59,7 @@ class OnlineMirrorDescent(AbstractSolver):
         summed = (summed - jnp.max(summed, -1, keepdims=True)).astype(state.dtype)
         return summed, StepInfo.of(current)
 
-    def policy(self, game: FiniteGame, state: Any) -> Float[Array, "T S A"]:
+    def policy(self, game: Game, state: Any) -> Float[Array, "*T S A"]:
         """Softmax of the logits."""
         if isinstance(state, ValueForm):
             return value_form.policy(cast(SeparableGame, game), state, self.learning_rate)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from nashfield.dynamics import sweep
-from nashfield.games.base import FiniteGame
+from nashfield.games.base import Game
 from nashfield.solvers._checks import check_number
 from nashfield.solvers.base import AbstractSolver, StepInfo
 from nashfield.solvers.online_mirror_descent import logits
@@ -22,8 +22,8 @@ class PriorAndPolicy(eqx.Module):
         num_steps: steps done.
     """
 
-    prior: Float[Array, "T S A"]
-    policy: Float[Array, "T S A"]
+    prior: Float[Array, "*T S A"]
+    policy: Float[Array, "*T S A"]
     num_steps: Int[Array, ""]
 
 
@@ -48,14 +48,14 @@ class PriorDescent(AbstractSolver):
         check_number(self, "num_inner", at_least=1.0, whole=True)
 
     def init(
-        self, game: FiniteGame, policy: Float[Array, "T S A"], *, key: PRNGKeyArray
+        self, game: Game, policy: Float[Array, "*T S A"], *, key: PRNGKeyArray
     ) -> PriorAndPolicy:
         """Prior and policy are both `policy`."""
         start = logits(policy)
         return PriorAndPolicy(start, start, jnp.asarray(0))
 
     def step(
-        self, game: FiniteGame, state: PriorAndPolicy, *, key: PRNGKeyArray
+        self, game: Game, state: PriorAndPolicy, *, key: PRNGKeyArray
     ) -> tuple[PriorAndPolicy, StepInfo]:
         """One sweep."""
         current = sweep(game, jax.nn.softmax(state.policy))
@@ -65,6 +65,6 @@ class PriorDescent(AbstractSolver):
         prior = jnp.where(num_steps % self.num_inner == 0, policy, state.prior)
         return PriorAndPolicy(prior, policy, num_steps), StepInfo.of(current)
 
-    def policy(self, game: FiniteGame, state: PriorAndPolicy) -> Float[Array, "T S A"]:
+    def policy(self, game: Game, state: PriorAndPolicy) -> Float[Array, "*T S A"]:
         """Softmax of the policy's logits."""
         return jax.nn.softmax(state.policy)

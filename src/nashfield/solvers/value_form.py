@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int
 
 from nashfield.dynamics.time import scan_times
-from nashfield.games.base import FiniteGame, SeparableGame
+from nashfield.games.base import Game, SeparableGame
 from nashfield.games.grid_walk import GridWalk
 from nashfield.mean_fields import FiniteMeanField
 from nashfield.solvers.base import StepInfo
@@ -37,7 +37,7 @@ class ValueForm(eqx.Module):
     num_steps: Int[Array, ""]
 
 
-def applies(game: FiniteGame) -> TypeGuard[SeparableGame]:
+def applies(game: Game) -> TypeGuard[SeparableGame]:
     """Whether `game` is a walk on a grid with the crowd in the state's reward alone."""
     if not isinstance(game, SeparableGame) or not isinstance(game.kernel(0), GridWalk):
         return False

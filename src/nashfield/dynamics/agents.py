@@ -1,0 +1,126 @@
+"""Single agents of a stationary game under one policy, many at a time.
+
+What model-free methods may see of a game: starts, moves and rewards of agents, no table of
+probabilities. Chance enters through levels, uniform in [0, 1).
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float, Int
+
+from nashfield.games.base import StationaryGame
+from nashfield.games.continuous_stationary import ContinuousStationaryGame
+from nashfield.mean_fields import FiniteMeanField, Particles
+from nashfield.policies import AbstractPolicy
+from nashfield.typing import Array
+
+
+class FiniteAgents(eqx.Module):
+    """Agents of a game on finitely many states; a state is its number.
+
+    Attributes:
+        game: the game.
+        table: (S, A), what the agents do.
+        num_levels: levels of one start or move.
+    """
+
+    game: StationaryGame
+    table: Float[Array, "S A"]
+    num_levels: int = eqx.field(static=True, default=1)
+
+    def start(self, levels: Float[Array, "1 N"]) -> Int[Array, "N"]:
+        """States drawn from the initial law."""
+        cumulated = jnp.cumsum(jnp.asarray(self.game.initial(), levels.dtype))
+        target = levels[0] * cumulated[-1]
+        return jnp.searchsorted(cumulated, target, side="right").astype(jnp.int32)
+
+    def act(self, states: Int[Array, "N"], level: Float[Array, "N"]) -> Int[Array, "N"]:
+        """Actions drawn from the policy."""
+        cumulated = jnp.cumsum(self.table.astype(level.dtype), -1)
+        actions = jnp.zeros(states.shape, jnp.int32)
+        for a in range(self.table.shape[1] - 1):
+            actions += level >= cumulated[states, a]
+        return actions
+
+    def move(
+        self,
+        states: Int[Array, "N"],
+        actions: Int[Array, "N"],
+        mean_field: FiniteMeanField,
+        levels: Float[Array, "1 N"],
+    ) -> Int[Array, "N"]:
+        """Next states among the crowd `mean_field`."""
+        return self.game.transition(mean_field).quantile(levels[0], states, actions)
+
+    def reward(
+        self, states: Int[Array, "N"], actions: Int[Array, "N"], mean_field: FiniteMeanField
+    ) -> Float[Array, "N"]:
+        """Rewards among the crowd `mean_field`."""
+        return jnp.asarray(self.game.reward(mean_field))[states, actions]
+
+    def mean_field(self, states: Int[Array, "N"]) -> FiniteMeanField:
+        """The crowd that these agents are."""
+        counts = jnp.zeros(self.table.shape[0], jnp.int32).at[states].add(1)
+        return FiniteMeanField(counts.astype(self.table.dtype) / states.shape[0], self.table)
+
+
+class PointAgents(eqx.Module):
+    """Agents of a game whose states are points.
+
+    Attributes:
+        game: the game.
+        policy: what the agents do.
+        num_levels: levels of one start or move.
+    """
+
+    game: ContinuousStationaryGame
+    policy: AbstractPolicy
+    num_levels: int = eqx.field(static=True)
+
+    def start(self, levels: Float[Array, "U N"]) -> Float[Array, "N D"]:
+        """States drawn from the initial law."""
+        return jax.vmap(self.game.initial, in_axes=1)(levels)
+
+    def act(self, states: Float[Array, "N D"], level: Float[Array, "N"]) -> Int[Array, "N"]:
+        """Actions drawn from the policy."""
+        cumulated = jnp.cumsum(self.policy.probabilities(states), -1)[:, :-1]
+        return jnp.sum(level[:, None] >= cumulated, -1, dtype=jnp.int32)
+
+    def move(
+        self,
+        states: Float[Array, "N D"],
+        actions: Int[Array, "N"],
+        mean_field: Particles,
+        levels: Float[Array, "U N"],
+    ) -> Float[Array, "N D"]:
+        """Next states among the crowd `mean_field`."""
+        return jax.vmap(self.game.move, in_axes=(0, 0, None, 1))(
+            states, actions, mean_field, levels
+        )
+
+    def reward(
+        self, states: Float[Array, "N D"], actions: Int[Array, "N"], mean_field: Particles
+    ) -> Float[Array, "N"]:
+        """Rewards among the crowd `mean_field`."""
+        return jax.vmap(self.game.reward, in_axes=(0, 0, None))(states, actions, mean_field)
+
+    def mean_field(self, states: Float[Array, "N D"]) -> Particles:
+        """The crowd that these agents are."""
+        return Particles(states)
+
+
+def agents_of(game: Any, policy: AbstractPolicy | Array) -> FiniteAgents | PointAgents:
+    """Agents of `game` that play `policy`.
+
+    Args:
+        game: a StationaryGame or a ContinuousStationaryGame.
+        policy: with parameters, or for a StationaryGame a table (S, A).
+    """
+    if isinstance(game, ContinuousStationaryGame):
+        assert isinstance(policy, AbstractPolicy)
+        return PointAgents(game, policy, game.num_levels)
+    table = policy.table(game) if isinstance(policy, AbstractPolicy) else jnp.asarray(policy)
+    return FiniteAgents(game, table)

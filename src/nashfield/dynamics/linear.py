@@ -1,0 +1,50 @@
+"""Linear systems of one Markov chain: by elimination where a table fits, else by iteration."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from nashfield.games.kernels import Kernel
+from nashfield.typing import Array, ScalarLike
+
+# From so many states on no (S, S) table is made (8 MB in float64).
+MAX_TABLE_STATES = 1024
+
+
+def chain(kernel: Kernel, policy: Float[Array, "S A"]) -> Float[Array, "S S"]:
+    """P_pi(y | x) = sum_a pi(a | x) P(y | x, a), rows of a stochastic matrix."""
+    return jnp.einsum("xa,xay->xy", policy, kernel.dense(), precision="highest")
+
+
+def along(kernel: Kernel, policy: Float[Array, "S A"], values: Float[Array, "S"]) -> Array:
+    """P_pi v without a table."""
+    return jnp.sum(policy * kernel.expect(values), -1)
+
+
+def discounted(
+    kernel: Kernel,
+    policy: Float[Array, "S A"],
+    reward: Float[Array, "S"],
+    discount: ScalarLike,
+) -> Float[Array, "S"]:
+    """Solves v = reward + discount * P_pi v; differentiable in every argument.
+
+    Args:
+        kernel: how one agent moves.
+        policy: pi.
+        reward: of one stage.
+        discount: below 1.
+    """
+    if reward.shape[0] <= MAX_TABLE_STATES:
+        matrix = jnp.eye(reward.shape[0], dtype=reward.dtype) - discount * chain(kernel, policy)
+        return jnp.linalg.solve(matrix, reward)
+    return iterated(lambda v: v - discount * along(kernel, policy, v), reward)
+
+
+def iterated(operator: Callable, right: Float[Array, "S"]) -> Float[Array, "S"]:
+    """Solves operator(v) = right by BiCGSTAB (van der Vorst 1992)."""
+    tolerance = 10 * float(jnp.finfo(right.dtype).eps)
+    solution, _ = jax.scipy.sparse.linalg.bicgstab(operator, right, tol=tolerance, maxiter=10_000)
+    return solution

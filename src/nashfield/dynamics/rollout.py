@@ -1,0 +1,72 @@
+"""Played, not computed: the crowd that N agents make, and what single agents get against it."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from nashfield.dynamics.agents import FiniteAgents, PointAgents
+from nashfield.dynamics.draws import Draws
+from nashfield.mean_fields import FiniteMeanField, Particles
+from nashfield.typing import Array
+
+Agents = FiniteAgents | PointAgents
+
+
+def play_crowd(
+    agents: Agents, draws: Draws, *, num_agents: int, num_steps: int
+) -> FiniteMeanField | Particles:
+    """The empirical law of N agents that start from the initial law and move `num_steps` times.
+
+    Args:
+        agents: game and policy.
+        draws: the random numbers.
+        num_agents: N.
+        num_steps: B.
+    """
+    num_levels = agents.num_levels
+
+    def step(states, k):
+        levels = draws.levels(k, (1 + num_levels, num_agents))
+        actions = agents.act(states, levels[0])
+        return agents.move(states, actions, agents.mean_field(states), levels[1:]), None
+
+    states = agents.start(draws.levels(jnp.asarray(num_steps), (num_levels, num_agents)))
+    states, _ = jax.lax.scan(step, states, jnp.arange(num_steps))
+    return agents.mean_field(states)
+
+
+def play_returns(
+    agents: Agents,
+    mean_field: Any,
+    draws: Draws,
+    *,
+    num_trajectories: int,
+    num_steps: int,
+) -> Float[Array, "N"]:
+    """Discounted returns of independent agents against the frozen `mean_field`.
+
+    Args:
+        agents: game and policy.
+        mean_field: the crowd.
+        draws: the random numbers.
+        num_trajectories: N.
+        num_steps: length of each; what would come later is left out.
+    """
+    num_levels = agents.num_levels
+    discount = jnp.asarray(agents.game.discount, jnp.float32)
+
+    def step(carry, k):
+        states, total, weight = carry
+        levels = draws.levels(k, (1 + num_levels, num_trajectories))
+        actions = agents.act(states, levels[0])
+        total += weight * agents.reward(states, actions, mean_field).astype(total.dtype)
+        states = agents.move(states, actions, mean_field, levels[1:])
+        return (states, total, weight * discount), None
+
+    start = agents.start(draws.levels(jnp.asarray(num_steps), (num_levels, num_trajectories)))
+    zeros = jnp.zeros(num_trajectories, jnp.float32)
+    carry = (start, zeros, jnp.ones((), jnp.float32))
+    (_, total, _), _ = jax.lax.scan(step, carry, jnp.arange(num_steps))
+    return total

@@ -1,0 +1,185 @@
+"""The crowd of a stationary game: where it comes to rest if everyone keeps to one policy."""
+
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.core
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from nashfield.dynamics.linear import MAX_TABLE_STATES, chain, iterated
+from nashfield.games.base import StationaryGame
+from nashfield.mean_fields import FiniteMeanField
+from nashfield.results import Result
+from nashfield.typing import Array
+
+# Above this total change in one move the crowd has not settled.
+UNSETTLED_RESIDUAL = 1e-5
+_MAX_SOLVES = 100
+
+
+def push(
+    game: StationaryGame, policy: Float[Array, "S A"], states: Float[Array, "S"]
+) -> Float[Array, "S"]:
+    """Phi(z, pi), the crowd after one move.
+
+    Phi(z, pi)(y) = sum_{x,a} z(x) pi(a|x) P(y|x,a,z) (Subramanian and Mahajan 2019, eq. 1).
+    """
+    mean_field = FiniteMeanField(states, policy)
+    return jnp.asarray(game.transition(mean_field).push(mean_field.joint), states.dtype)
+
+
+def moves_with_crowd(game: StationaryGame) -> bool:
+    """Whether transitions depend on the mean field, found by tracing alone."""
+    states = jnp.zeros((2, game.num_states))
+    crowd = FiniteMeanField(states, jnp.zeros((2, game.num_states, game.num_actions)))
+
+    def transition(game: StationaryGame, crowd: FiniteMeanField) -> Any:
+        return eqx.filter(game.transition(crowd), eqx.is_array)
+
+    try:
+        # An output that depends on the batched crowd cannot leave vmap without a batch axis.
+        eqx.filter_eval_shape(jax.vmap(transition, in_axes=(None, 0), out_axes=None), game, crowd)
+    except ValueError:
+        return True
+    return False
+
+
+def stationary_mean_field(game: StationaryGame, policy: Float[Array, "S A"]) -> FiniteMeanField:
+    """The stationary mean field z = Phi(z, pi) that the crowd reaches from its initial law.
+
+    Where transitions do not depend on the crowd this is the limit of the time average from the
+    initial law, for every chain: periodic, transient and reducible ones too. Where they do, the
+    crowd is moved step by step until one move changes it by less than rounding does, or
+    `game.settling_steps` are over.
+
+    Args:
+        game: the game.
+        policy: (S, A), rows sum to 1.
+
+    Returns:
+        The mean field, with what the crowd does. It is differentiable in policy and game, by
+        implicit differentiation of z = Phi(z, pi).
+
+    Warns:
+        RuntimeWarning: the crowd has not settled.
+    """
+    mean_field, residual = _mean_field(game, policy)
+    if not isinstance(residual, jax.core.Tracer) and not residual <= UNSETTLED_RESIDUAL:
+        warnings.warn(
+            f"{Result.UNSETTLED.message} (residual {float(residual):.2g} after "
+            f"{int(game.settling_steps)} steps)",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return mean_field
+
+
+@eqx.filter_jit
+def _mean_field(game, policy) -> tuple[FiniteMeanField, Float[Array, ""]]:
+    return settle(game, jnp.asarray(policy, float))
+
+
+def settle(
+    game: StationaryGame, policy: Float[Array, "S A"]
+) -> tuple[FiniteMeanField, Float[Array, ""]]:
+    """The stationary mean field, and its residual, the sum of |Phi(z, pi) - z|."""
+    states = _law(game, policy)
+    mean_field = FiniteMeanField(states, policy)
+    moved = push(*jax.lax.stop_gradient((game, policy, states)))
+    return mean_field, jnp.sum(jnp.abs(moved - jax.lax.stop_gradient(states)))
+
+
+@eqx.filter_custom_jvp
+def _law(game: StationaryGame, policy: Float[Array, "S A"]) -> Float[Array, "S"]:
+    start = jnp.asarray(game.initial(), policy.dtype)
+    if moves_with_crowd(game) or game.num_states > MAX_TABLE_STATES:
+        return _walk(game, policy, start)
+    kernel = game.transition(FiniteMeanField(start, policy))
+    return _limit(chain(kernel, policy), start)
+
+
+@_law.def_jvp
+def _(primals, tangents):
+    game, policy = primals
+    states = _law(game, policy)
+
+    def moved(game, policy):
+        return push(game, policy, states)
+
+    _, change = eqx.filter_jvp(moved, primals, tangents)
+    # z = Phi(z, .) gives dz = dPhi + J dz, and the shares keep their sum.
+    change = change - jnp.mean(change)
+    tangent = _respond(game, policy, states, change)
+    return states, tangent - jnp.sum(tangent) * states
+
+
+def _respond(game, policy, states, change):
+    """(I - J)^-1 change with J = dPhi/dz, in the limit of a small leak.
+
+    Each solve multiplies what the leak e costs by about e / (e + 1 - |second eigenvalue|).
+    """
+    leak = 1e-6 if states.dtype == jnp.float64 else 1e-2
+    _, linear = jax.linearize(lambda states: push(game, policy, states), states)
+    solve = _inverse(linear, leak, states)
+    response = solve(change)
+    for _ in range(3):
+        response = response + solve(change - response + linear(response))
+    return response
+
+
+def _inverse(linear: Callable, leak: float, like: Float[Array, "S"]) -> Callable:
+    """(I - (1 - leak) J)^-1 as a function."""
+    if like.size > MAX_TABLE_STATES:
+        return partial(iterated, lambda x: x - (1 - leak) * linear(x))
+    identity = jnp.eye(like.size, dtype=like.dtype)
+    matrix = jax.vmap(linear, out_axes=1)(identity)
+    inverse = jnp.linalg.inv(identity - (1 - leak) * matrix)
+    return partial(jnp.dot, inverse, precision="highest")
+
+
+def _walk(game, policy, start: Float[Array, "S"]) -> Float[Array, "S"]:
+    """Follows the crowd from `start` until it rests."""
+    tolerance = 8 * jnp.finfo(start.dtype).eps
+
+    def moving(carry):
+        _, residual, count = carry
+        return (residual > tolerance) & (count < game.settling_steps)
+
+    def move(carry):
+        states, _, count = carry
+        moved = push(game, policy, states)
+        moved = moved / jnp.sum(moved)  # rounding would add up over thousands of moves
+        return moved, jnp.sum(jnp.abs(moved - states)), count + 1
+
+    carry = (start, jnp.asarray(jnp.inf, start.dtype), 0)
+    return jax.lax.while_loop(moving, move, carry)[0]
+
+
+def _limit(matrix: Float[Array, "S S"], start: Float[Array, "S"]) -> Float[Array, "S"]:
+    """Time average of start P^t, t = 0, 1, ...
+
+    By the resolvent R = e (I - (1 - e) P)^-1, a stochastic matrix with the stationary laws and the
+    absorption probabilities of P, which forgets all else e / (1 - |eigenvalue|) times faster.
+    """
+    leak = 1e-6 if start.dtype == jnp.float64 else 1e-2
+    tolerance = 2 * jnp.finfo(start.dtype).eps
+    identity = jnp.eye(start.size, dtype=start.dtype)
+    factors = jax.scipy.linalg.lu_factor((identity - (1 - leak) * matrix).T)
+
+    def moving(carry):
+        _, change, count = carry
+        return (change > tolerance) & (count < _MAX_SOLVES)
+
+    def move(carry):
+        states, _, count = carry
+        moved = jnp.maximum(jax.scipy.linalg.lu_solve(factors, states), 0)
+        moved = moved / jnp.sum(moved)
+        return moved, jnp.sum(jnp.abs(moved - states)), count + 1
+
+    carry = (start, jnp.asarray(jnp.inf, start.dtype), 0)
+    return jax.lax.while_loop(moving, move, carry)[0]

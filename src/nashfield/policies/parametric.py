@@ -1,0 +1,72 @@
+"""Policies with parameters: functions of what is seen of a state, trained by gradients."""
+
+import abc
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float, PRNGKeyArray
+
+from nashfield.games.base import StationaryGame
+from nashfield.results import ParameterError
+from nashfield.typing import Array
+
+
+class AbstractPolicy(eqx.Module):
+    """A stationary policy pi_theta; what is learnt are its array attributes.
+
+    Attributes:
+        fixed: names of attributes that are no parameters.
+    """
+
+    fixed: ClassVar[tuple[str, ...]] = ()
+
+    @abc.abstractmethod
+    def probabilities(self, features: Float[Array, "*N D"]) -> Float[Array, "*N A"]:
+        """pi(a | x) of every action.
+
+        Args:
+            features: what is seen of each state (`StationaryGame.features`, or the state itself
+                where states are points).
+        """
+
+    def table(self, game: StationaryGame) -> Float[Array, "S A"]:
+        """The policy on all states of a game."""
+        return self.probabilities(jnp.asarray(game.features()))
+
+    def begin(self, game: Any, *, key: PRNGKeyArray) -> "AbstractPolicy":
+        """The policy to start from on `game`, with sizes and weights that were left open."""
+        return self
+
+    def project(self) -> "AbstractPolicy":
+        """The nearest policy whose parameters lie in their convex set Theta."""
+        return self
+
+    def split(self) -> tuple["AbstractPolicy", "AbstractPolicy"]:
+        """Parameters, and the rest; `equinox.combine` puts them together again."""
+        spec = jax.tree.map(eqx.is_inexact_array, self)
+        for name in self.fixed:
+            spec = eqx.tree_at(lambda p, name=name: getattr(p, name), spec, False)
+        return eqx.partition(self, spec)
+
+
+def check_differentiable(policy: Any) -> None:
+    """Raises unless gradients of `policy` mean something.
+
+    Raises:
+        ParameterError: it has no parameters, or its actions jump as they change.
+    """
+    name = type(policy).__name__
+    if not isinstance(policy, AbstractPolicy):
+        raise ParameterError(
+            f"a gradient needs a policy with parameters, such as nashfield.policies.SoftThreshold, "
+            f"not {name}; for a table, nashfield.policies.Gibbs.of(table)"
+        )
+    if getattr(policy, "jumps", False):
+        raise ParameterError(
+            f"{name} has no gradient, its actions jump as its parameters change: take "
+            "SoftThreshold, or a solver with gradient=SimultaneousPerturbation()"
+        )
+    if not jax.tree.leaves(policy.split()[0]):
+        raise ParameterError(f"{name} has no parameters to take a gradient of")
