@@ -6,21 +6,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from nashfield.dynamics.agents import FiniteAgents, PointAgents
 from nashfield.dynamics.draws import Draws
 from nashfield.mean_fields import FiniteMeanField, Particles
 from nashfield.typing import Array
 
-Agents = FiniteAgents | PointAgents
-
 
 def play_crowd(
-    agents: Agents, draws: Draws, *, num_agents: int, num_steps: int
+    agents: Any, draws: Draws, *, num_agents: int, num_steps: int
 ) -> FiniteMeanField | Particles:
     """The empirical law of N agents that start from the initial law and move `num_steps` times.
 
     Args:
-        agents: game and policy.
+        agents: game and policy, see `agents_of`.
         draws: the random numbers.
         num_agents: N.
         num_steps: B.
@@ -38,7 +35,7 @@ def play_crowd(
 
 
 def play_returns(
-    agents: Agents,
+    agents: Any,
     mean_field: Any,
     draws: Draws,
     *,
@@ -48,7 +45,7 @@ def play_returns(
     """Discounted returns of independent agents against the frozen `mean_field`.
 
     Args:
-        agents: game and policy.
+        agents: game and policy, see `agents_of`.
         mean_field: the crowd.
         draws: the random numbers.
         num_trajectories: N.
