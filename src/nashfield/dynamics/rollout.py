@@ -2,13 +2,28 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Float, Int, Real
 
 from nashfield.dynamics.draws import Draws
 from nashfield.mean_fields import FiniteMeanField, Particles
 from nashfield.typing import Array
+
+
+class Paths(eqx.Module):
+    """What N agents lived through in T steps.
+
+    Attributes:
+        states: (T, N), or (T, N, D) where states are points; where they were before they acted.
+        actions: (T, N), what they did there.
+        rewards: (T, N), what they got for it, in single precision.
+    """
+
+    states: Real[Array, "T N *D"]
+    actions: Int[Array, "T N"]
+    rewards: Float[Array, "T N"]
 
 
 def play_crowd(
@@ -67,3 +82,35 @@ def play_returns(
     carry = (start, zeros, jnp.ones((), jnp.float32))
     (_, total, _), _ = jax.lax.scan(step, carry, jnp.arange(num_steps))
     return total
+
+
+def play_paths(
+    agents: Any,
+    mean_field: Any,
+    draws: Draws,
+    *,
+    num_trajectories: int,
+    num_steps: int,
+) -> Paths:
+    """Every step of independent agents against the frozen `mean_field`.
+
+    With the same draws these are the agents whose returns `play_returns` sums.
+
+    Args:
+        agents: game and policy, see `agents_of`.
+        mean_field: the crowd.
+        draws: the random numbers.
+        num_trajectories: N.
+        num_steps: T.
+    """
+    num_levels = agents.num_levels
+
+    def step(states, k):
+        levels = draws.levels(k, (1 + num_levels, num_trajectories))
+        actions = agents.act(states, levels[0])
+        rewards = agents.reward(states, actions, mean_field).astype(jnp.float32)
+        moved = agents.move(states, actions, mean_field, levels[1:])
+        return moved, (states, actions, rewards)
+
+    start = agents.start(draws.levels(jnp.asarray(num_steps), (num_levels, num_trajectories)))
+    return Paths(*jax.lax.scan(step, start, jnp.arange(num_steps))[1])

@@ -66,4 +66,4 @@ class PlayedCrowd(AbstractCrowd):
         crowds = jax.vmap(batch)(jax.random.split(key, self.num_batches))
         if isinstance(crowds, Particles):  # the union of equally many agents
             return Particles(jnp.reshape(crowds.states, (-1, crowds.states.shape[-1])))
-        return FiniteMeanField(jnp.mean(crowds.states, 0), agents.table)
+        return FiniteMeanField(jnp.mean(crowds.states, 0), crowds.policy[0])
