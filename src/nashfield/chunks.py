@@ -8,7 +8,6 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from nashfield import record, storage
@@ -77,9 +76,9 @@ class Loop:
         """Goes to the start; initial exploitability, and the one to stop at."""
         args = (policy, np.asarray(atol, float), np.asarray(rtol, float), self.key)
         begun = self.call(_start, self.game, self.solver, *args)
-        self.progress, initial, target, info = begun
+        self.progress, info, target = begun
         self.columns = tuple(info.columns())
-        return float(initial), target
+        return float(info.exploitability), target
 
     def restore(self) -> None:
         """Goes to the last checkpoint, if there is one."""
@@ -180,12 +179,10 @@ class Loop:
 
 
 @eqx.filter_jit
-def _start(game, solver, policy, atol, rtol, key) -> tuple[Progress, Array, Array, StepInfo]:
+def _start(game, solver, policy, atol, rtol, key) -> tuple[Progress, StepInfo, Array]:
     progress = start(game, solver, policy, key=key)  # first: it looks at the game
-    initial, target = stop_target(game, solver, progress, atol, rtol, key=key)
-    # Only its form is asked for; XLA drops the work.
-    info = solver.step(game, progress.state, key=key)[1]
-    return _strong(progress), initial, target, jax.tree.map(jnp.zeros_like, info)
+    info, target = stop_target(game, solver, progress, atol, rtol, key=key)
+    return _strong(progress), info, target
 
 
 @eqx.filter_jit
@@ -198,9 +195,7 @@ def _chunk(game, solver, progress, target, limit, key, length: int) -> tuple[Pro
 
 @eqx.filter_jit
 def _finish(game, solver, progress, key) -> Solution:
-    info = jax.eval_shape(lambda: solver.step(game, progress.state, key=key)[1])
-    no_steps = jax.tree.map(lambda x: jnp.zeros(0, x.dtype), info)
-    solution = finish(game, solver, progress, no_steps, key=key)
+    solution = finish(game, solver, progress, None, key=key)
     return dataclasses.replace(solution, state=None, game=None, solver=None)
 
 

@@ -106,13 +106,14 @@ def stop_target(
     rtol: Array,
     *,
     key: PRNGKeyArray,
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Exploitability of the start, and that at which to stop.
+) -> tuple[StepInfo, Float[Array, ""]]:
+    """What is known of the start, and the exploitability at which to stop.
 
-    The second is atol + rtol * the first; with both 0 nothing is good enough.
+    That is atol + rtol * the exploitability of the start; with both 0 nothing is good enough.
     """
-    initial = solver.outcome(game, progress.state, key=key).info.exploitability
-    return initial, jnp.where((atol == 0) & (rtol == 0), -jnp.inf, atol + rtol * initial)
+    info = solver.outcome(game, progress.state, key=key).info
+    target = atol + rtol * info.exploitability
+    return info, jnp.where((atol == 0) & (rtol == 0), -jnp.inf, target)
 
 
 def start(
@@ -226,13 +227,29 @@ def _result(exploitability: Float[Array, ""], target: Float[Array, ""] | None) -
 
 
 def finish(
-    game: Any, solver: AbstractSolver, progress: Progress, infos: StepInfo, *, key: PRNGKeyArray
+    game: Any,
+    solver: AbstractSolver,
+    progress: Progress,
+    infos: StepInfo | None,
+    *,
+    key: PRNGKeyArray,
 ) -> Solution:
-    """Evaluates the last policy and puts the Solution together, without game and solver."""
+    """Evaluates the last policy and puts the Solution together, without game and solver.
+
+    Args:
+        game: the game.
+        solver: the algorithm.
+        progress: where the iteration ended.
+        infos: what its steps found; None leaves them out of the history.
+        key: for solvers that evaluate by samples.
+    """
     last = solver.outcome(game, progress.state, key=key)
-    infos = jax.tree.map(
-        lambda steps, end: jnp.append(steps, end.astype(steps.dtype)), infos, last.info
-    )
+    if infos is None:
+        infos = jax.tree.map(lambda end: end[None], last.info)
+    else:
+        infos = jax.tree.map(
+            lambda steps, end: jnp.append(steps, end.astype(steps.dtype)), infos, last.info
+        )
     code = jnp.where(
         last.residual > UNSETTLED_RESIDUAL, int(Result.UNSETTLED), progress.result_code
     )
