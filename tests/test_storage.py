@@ -132,7 +132,7 @@ def test_a_full_disk(solution, tmp_path, monkeypatch):
     with pytest.raises(RunFolderError, match=r"config.json: cannot be written \(No space left"):
         solution.save(tmp_path / "a")
     with pytest.raises(RunFolderError, match=r"history.csv: cannot be written \(No space left"):
-        storage.write_history(tmp_path / "history.csv", np.zeros((1, 2)), start=3)
+        storage.write_history(tmp_path / "history.csv", np.zeros((1, 2)), storage.COLUMNS, start=3)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,8 @@ def test_truncated_at_any_place(folder):
     ("change", "message"),
     [
         ({"policy": None}, "policy is missing or not as it must be"),
-        ({"policy": np.zeros((2, 3))}, "policy is missing or not as it must be"),
+        ({"policy": np.zeros(2)}, "policy is missing or not as it must be"),
+        ({"policy": np.zeros((2, 3))}, r"policy is \(2, 3\) but flow is \(3, 3\)"),
         ({"policy": np.zeros((2, 3, 2), int)}, "policy is missing or not as it must be"),
         ({"flow": np.zeros((2, 3))}, r"policy is \(2, 3, 2\) but flow is \(2, 3\)"),
         ({"num_steps": np.array(1.5)}, "num_steps is missing or not as it must be"),

@@ -142,9 +142,9 @@ class Solution(eqx.Module):
         config = storage.read_config(folder)
         arrays = record.read_solution(folder)
         game = record.rebuild_game(folder, config)
-        solver = record.rebuild_solver(folder, config)
         if game is not None and "policy" in arrays:
             record.check_shape(game, arrays["policy"].shape, folder)
+        solver = record.rebuild_solver(folder, config)
         policy = record.rebuild_policy(folder, game, solver, arrays)
         history, stats = (
             {k.removeprefix(head): v for k, v in arrays.items() if k.startswith(head)}
