@@ -1,5 +1,32 @@
-"""How one agent learns against a frozen flow."""
+"""How one agent learns against a frozen crowd: what it can reach, and gradients of what it gets."""
 
+from nashfield.learners.critic import (
+    AbstractBaseline,
+    AbstractCritic,
+    BatchMean,
+    ExactCritic,
+    LeastSquaresCritic,
+)
+from nashfield.learners.crowds import AbstractCrowd, ExactCrowd, PlayedCrowd
 from nashfield.learners.dynamic_programming import best_response, greedy, optimal_values
+from nashfield.learners.gradients import AbstractGradient, ExactGradient
+from nashfield.learners.perturbation import SimultaneousPerturbation
+from nashfield.learners.reinforce import Reinforce
 
-__all__ = ["best_response", "greedy", "optimal_values"]
+__all__ = [
+    "AbstractBaseline",
+    "AbstractCritic",
+    "AbstractCrowd",
+    "AbstractGradient",
+    "BatchMean",
+    "ExactCritic",
+    "ExactCrowd",
+    "ExactGradient",
+    "LeastSquaresCritic",
+    "PlayedCrowd",
+    "Reinforce",
+    "SimultaneousPerturbation",
+    "best_response",
+    "greedy",
+    "optimal_values",
+]

@@ -1,7 +1,7 @@
 """How one agent acts."""
 
 from nashfield.policies.mixture import occupation_mixture
-from nashfield.policies.parametric import AbstractPolicy, check_differentiable
+from nashfield.policies.parametric import AbstractPolicy, check_differentiable, check_parameters
 from nashfield.policies.softmax import Gibbs, Neural
 from nashfield.policies.tabular import (
     as_table,
@@ -20,6 +20,7 @@ __all__ = [
     "Threshold",
     "as_table",
     "check_differentiable",
+    "check_parameters",
     "check_policy",
     "occupation_mixture",
     "policy_shape",

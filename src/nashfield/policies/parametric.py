@@ -57,16 +57,25 @@ def check_differentiable(policy: Any) -> None:
     Raises:
         ParameterError: it has no parameters, or its actions jump as they change.
     """
+    check_parameters(policy)
+    if getattr(policy, "jumps", False):
+        raise ParameterError(
+            f"{type(policy).__name__} has no gradient, its actions jump as its parameters change: "
+            "take SoftThreshold, or a solver with gradient=SimultaneousPerturbation()"
+        )
+
+
+def check_parameters(policy: Any) -> None:
+    """Raises unless there is something to learn in `policy`.
+
+    Raises:
+        ParameterError: it has no parameters.
+    """
     name = type(policy).__name__
     if not isinstance(policy, AbstractPolicy):
         raise ParameterError(
             f"a gradient needs a policy with parameters, such as nashfield.policies.SoftThreshold, "
             f"not {name}; for a table, nashfield.policies.Gibbs.of(table)"
-        )
-    if getattr(policy, "jumps", False):
-        raise ParameterError(
-            f"{name} has no gradient, its actions jump as its parameters change: take "
-            "SoftThreshold, or a solver with gradient=SimultaneousPerturbation()"
         )
     if not jax.tree.leaves(policy.split()[0]):
         raise ParameterError(f"{name} has no parameters to take a gradient of")
