@@ -1,7 +1,9 @@
 """Linear systems of one Markov chain: by elimination where a table fits, else by iteration."""
 
 from collections.abc import Callable
+from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float
@@ -11,6 +13,12 @@ from nashfield.typing import Array, ScalarLike
 
 # From so many states on no (S, S) table is made (8 MB in float64).
 MAX_TABLE_STATES = 1024
+
+
+def frozen(tree: Any) -> Any:
+    """The same numbers, which no derivative passes; what is no array stays what it is."""
+    stop = jax.lax.stop_gradient
+    return jax.tree.map(lambda x: stop(x) if eqx.is_inexact_array(x) else x, tree)
 
 
 def chain(kernel: Kernel, policy: Float[Array, "S A"]) -> Float[Array, "S S"]:

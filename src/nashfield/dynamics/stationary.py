@@ -11,7 +11,7 @@ import jax.core
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from nashfield.dynamics.linear import MAX_TABLE_STATES, chain, iterated
+from nashfield.dynamics.linear import MAX_TABLE_STATES, chain, frozen, iterated
 from nashfield.games.base import StationaryGame
 from nashfield.mean_fields import FiniteMeanField
 from nashfield.results import Result
@@ -90,8 +90,8 @@ def settle(
     """The stationary mean field, and its residual, the sum of |Phi(z, pi) - z|."""
     states = _law(game, policy)
     mean_field = FiniteMeanField(states, policy)
-    moved = push(*jax.lax.stop_gradient((game, policy, states)))
-    return mean_field, jnp.sum(jnp.abs(moved - jax.lax.stop_gradient(states)))
+    moved = push(*frozen((game, policy, states)))
+    return mean_field, jnp.sum(jnp.abs(moved - frozen(states)))
 
 
 @eqx.filter_custom_jvp

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from nashfield.dynamics.linear import MAX_TABLE_STATES, discounted
+from nashfield.dynamics.linear import MAX_TABLE_STATES, discounted, frozen
 from nashfield.games.base import StationaryGame
 from nashfield.games.kernels import Kernel
 from nashfield.mean_fields import FiniteMeanField
@@ -70,12 +70,12 @@ def optimal_regrets(
     Returns:
         d (S,), and A + gamma P d (S, A), whose largest entries the best response plays.
     """
-    frozen = jax.lax.stop_gradient((kernel, advantages, discount))
+    fixed = frozen((kernel, advantages, discount))
     if advantages.shape[0] > MAX_TABLE_STATES:
         # The derivative is that of one more backup: the regrets ahead are held fixed.
-        ahead = _iterate_values(*frozen)
+        ahead = _iterate_values(*fixed)
     else:
-        ahead = _gains(kernel, _iterate_policies(*frozen), advantages, discount)
+        ahead = _gains(kernel, _iterate_policies(*fixed), advantages, discount)
     optimal = advantages + discount * kernel.expect(ahead)
     return jnp.max(optimal, -1), optimal
 

@@ -59,6 +59,17 @@ def check_probability(name: str, value: Any) -> None:
     check_number(name, value, 0.0, 1.0)
 
 
+def check_law(name: str, value: Any) -> None:
+    """Raises unless the entries of `value` are probabilities that sum to 1.
+
+    Raises:
+        ParameterError: they are not.
+    """
+    check_probability(name, value)
+    if not isinstance(value, jax.core.Tracer) and abs(np.sum(value) - 1) > 1e-6:
+        raise ParameterError(f"{name} must sum to 1, not to {float(np.sum(value)):.6g}")
+
+
 def _range(least: float, most: float, above: float) -> str:
     if above > -math.inf:
         return f"be finite and greater than {above:g}"
