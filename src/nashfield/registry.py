@@ -14,6 +14,11 @@ GAMES: dict[str, tuple[str, str]] = {
     "rock-paper-scissors": ("games.zoo.matrix", "RockPaperScissors"),
     "building-evacuation": ("games.zoo.building", "BuildingEvacuation"),
     "conservative-treasure-hunting": ("games.zoo.treasure", "ConservativeTreasureHunting"),
+    "continuous-malware-spread": ("games.zoo.malware_continuous", "ContinuousMalwareSpread"),
+    "continuous-product-investment": (
+        "games.zoo.investments_continuous",
+        "ContinuousProductInvestment",
+    ),
     "crowd-grid": ("games.zoo.congestion", "CrowdGrid"),
     "crowd-line": ("games.zoo.congestion", "CrowdLine"),
     "crowd-motion": ("games.zoo.crowd", "CrowdMotion"),
@@ -24,6 +29,7 @@ GAMES: dict[str, tuple[str, str]] = {
     "susceptible-infected": ("games.zoo.susceptible_infected", "SusceptibleInfected"),
     "garnet": ("games.zoo.garnet", "Garnet"),
     "malware-spread": ("games.zoo.malware", "MalwareSpread"),
+    "product-investment": ("games.zoo.investments", "ProductInvestment"),
     "random-coupled": ("games.zoo.random_classes", "CoupledGame"),
     "random-cyclic": ("games.zoo.random_classes", "CyclicGame"),
     "random-linear": ("games.zoo.random_linear", "RandomLinear"),
@@ -37,9 +43,18 @@ SOLVERS: dict[str, tuple[str, str]] = {
     "boltzmann-policy-iteration": ("solvers.boltzmann", "BoltzmannPolicyIteration"),
     "fictitious-play": ("solvers.fictitious_play", "FictitiousPlay"),
     "fixed-point": ("solvers.fixed_point", "FixedPoint"),
+    "local-equilibrium": ("solvers.local_equilibrium", "LocalEquilibrium"),
+    "local-social-optimum": ("solvers.local_social_optimum", "LocalSocialOptimum"),
     "mf-omo": ("solvers.mf_omo", "MFOMO"),
     "munchausen-online-mirror-descent": ("solvers.munchausen", "MunchausenOnlineMirrorDescent"),
     "prior-descent": ("solvers.prior_descent", "PriorDescent"),
+    "two-time-scales": ("solvers.two_time_scales", "TwoTimeScales"),
+}
+
+
+# The attribute is a function: (*, quick, key, tell) -> papers.Report.
+PAPERS: dict[str, tuple[str, str]] = {
+    "subramanian2019": ("papers.subramanian2019", "reproduce"),
 }
 
 
@@ -51,12 +66,12 @@ class UnknownNameError(NashfieldError, KeyError):
 
 
 def find(table: dict[str, tuple[str, str]], name: str, kind: str) -> Any:
-    """The class that `name` stands for.
+    """What `name` stands for.
 
     Args:
-        table: GAMES or SOLVERS.
+        table: GAMES, SOLVERS or PAPERS.
         name: its kebab-case name.
-        kind: "game" or "solver", for the message.
+        kind: "game", "solver" or "paper", for the message.
 
     Raises:
         UnknownNameError: nothing bears that name.

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashfield.games.base import AbstractGame, FiniteGame, StationaryGame
+from nashfield.games.continuous_checks import check_continuous_game, check_discount
+from nashfield.games.continuous_stationary import ContinuousStationaryGame
 from nashfield.games.kernels import Dense, Kernel, Sparse
 from nashfield.games.tracing import call, shape_of
 from nashfield.mean_fields import FiniteMeanField
@@ -36,11 +38,14 @@ def check_game(game: Any) -> None:
     large kernel.
 
     Args:
-        game: a FiniteGame or a StationaryGame.
+        game: a FiniteGame, a StationaryGame, or a ContinuousStationaryGame.
 
     Raises:
         GameError: what is wrong, and where.
     """
+    if isinstance(game, ContinuousStationaryGame):
+        check_continuous_game(game)
+        return
     _check_kind(game)
     _check_sizes(game)
     _check_initial(game)
@@ -84,7 +89,8 @@ def _check_kind(game: Any) -> None:
     if not isinstance(game, FiniteGame | StationaryGame):
         raise GameError(
             f"{type(game).__name__} is no game: derive it from nashfield.FiniteGame, "
-            "nashfield.SeparableGame, or nashfield.StationaryGame"
+            "nashfield.SeparableGame, nashfield.StationaryGame, or "
+            "nashfield.ContinuousStationaryGame"
         )
 
 
@@ -103,9 +109,7 @@ def _check_sizes(game: FiniteGame | StationaryGame) -> None:
         if value < 1:
             raise GameError(f"{where} must be at least 1, not {value}")
     if isinstance(game, StationaryGame):
-        discount = np.asarray(game.discount)
-        if discount.shape != () or not 0 <= discount < 1:
-            raise GameError(f"{type(game).__name__}.discount must lie in [0, 1), not {discount}")
+        check_discount(game)
 
 
 def _check_initial(game: AbstractGame) -> None:

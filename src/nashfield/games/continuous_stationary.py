@@ -1,7 +1,7 @@
 """Stationary games whose states are points: played by sampling, never tabulated."""
 
 import abc
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 from jaxtyping import Float, Int
@@ -20,13 +20,16 @@ class ContinuousStationaryGame(eqx.Module):
         discount: gamma in [0, 1).
         state_dim: D.
         num_actions: A.
-        num_levels: U, how many levels one start and one move take.
     """
 
     discount: eqx.AbstractVar[Array | float]
     state_dim: eqx.AbstractVar[int]
     num_actions: eqx.AbstractVar[int]
-    num_levels: ClassVar[Any] = 1
+
+    @property
+    def num_levels(self) -> int:
+        """U, how many levels one start and one move take; 1 unless a game says otherwise."""
+        return 1
 
     @abc.abstractmethod
     def initial(self, levels: Float[Array, "U"]) -> Float[Array, "D"]:

@@ -15,12 +15,14 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from nashfield.games.base import AbstractGame, StationaryGame
+from nashfield.games.base import AbstractGame, FiniteGame
 from nashfield.games.checks import check_game
+from nashfield.games.continuous_stationary import ContinuousStationaryGame
 from nashfield.parameters import Parameter, build, parameters_of, parts_of
 from nashfield.registry import GAMES, SOLVERS, find, suggest
 from nashfield.results import GameError, NashfieldError
 
+_GAMES = (AbstractGame, ContinuousStationaryGame)
 _NO_PARAMETERS: Mapping[str, Any] = {}
 
 
@@ -127,8 +129,8 @@ def describe(cls: type) -> dict[str, Any]:
         sentence after "Source:", or None).
     """
     kind = "solver"
-    if issubclass(cls, AbstractGame):
-        kind = "stationary" if issubclass(cls, StationaryGame) else "finite"
+    if issubclass(cls, _GAMES):
+        kind = "finite" if issubclass(cls, FiniteGame) else "stationary"
     text = " ".join((cls.__doc__ or "").split("Attributes:")[0].split())
     _, found, source = text.partition("Source: ")
     head = _head_of(cls) or {}
@@ -185,7 +187,7 @@ def _game_class(path: Path, name: str) -> type:
         key
         for key, value in vars(module).items()
         if isinstance(value, type)
-        and issubclass(value, AbstractGame)
+        and issubclass(value, _GAMES)
         and value.__module__ == module.__name__
     ]
     has = f"it has {', '.join(games)}" if games else "it has no game"
@@ -195,10 +197,11 @@ def _game_class(path: Path, name: str) -> type:
     if cls is None:
         near = f"; {suggest(name, games)}" if games else ""
         raise GameError(f"{path} has no class {name}; {has}{near}")
-    if not isinstance(cls, type) or not issubclass(cls, AbstractGame):
+    if not isinstance(cls, type) or not issubclass(cls, _GAMES):
         raise GameError(
             f"{name} of {path} is no game: derive it from nashfield.FiniteGame, "
-            "nashfield.SeparableGame, or nashfield.StationaryGame"
+            "nashfield.SeparableGame, nashfield.StationaryGame, or "
+            "nashfield.ContinuousStationaryGame"
         )
     lacking = sorted(
         {*getattr(cls, "__abstractmethods__", ()), *getattr(cls, "__abstractvars__", ())}
@@ -281,9 +284,11 @@ def _parameters(thing: Any) -> dict[str, Any]:
         TypeError: a required one is not there, or JSON cannot hold it.
     """
     parameters = {}
+    kept_as = getattr(thing, "kept_as", {})  # where a method bears the parameter's name
     for parameter in parameters_of(type(thing)):
         try:
-            parameters[parameter.name] = _plain(getattr(thing, parameter.name))
+            attribute = kept_as.get(parameter.name, parameter.name)
+            parameters[parameter.name] = _plain(getattr(thing, attribute))
         except (AttributeError, TypeError) as error:
             if parameter.required:
                 raise TypeError(parameter.name) from error
