@@ -15,44 +15,58 @@ if TYPE_CHECKING:
     from nashfield.solvers.boltzmann import BoltzmannPolicyIteration
     from nashfield.solvers.fictitious_play import FictitiousPlay
     from nashfield.solvers.fixed_point import FixedPoint
+    from nashfield.solvers.local_equilibrium import LocalEquilibrium
+    from nashfield.solvers.local_social_optimum import LocalSocialOptimum
     from nashfield.solvers.mf_omo import MFOMO
     from nashfield.solvers.munchausen import MunchausenOnlineMirrorDescent
     from nashfield.solvers.online_mirror_descent import OnlineMirrorDescent
     from nashfield.solvers.prior_descent import PriorDescent
+    from nashfield.solvers.steps import Adam, PowerStep
+    from nashfield.solvers.two_time_scales import TwoTimeScales
 
 # Class -> its module. A dozen modules of classes take longer to import than a small game to solve.
 _WHERE = {
     "AbstractBestResponse": "best_response",
     "AbstractSolver": "base",
+    "Adam": "steps",
     "Auto": "auto",
     "BestSoFar": "best_so_far",
     "BoltzmannPolicyIteration": "boltzmann",
     "ExactBestResponse": "best_response",
     "FictitiousPlay": "fictitious_play",
     "FixedPoint": "fixed_point",
+    "LocalEquilibrium": "local_equilibrium",
+    "LocalSocialOptimum": "local_social_optimum",
     "MFOMO": "mf_omo",
     "MunchausenOnlineMirrorDescent": "munchausen",
     "OnlineMirrorDescent": "online_mirror_descent",
+    "PowerStep": "steps",
     "PriorDescent": "prior_descent",
     "SoftBestResponse": "best_response",
     "StepInfo": "base",
+    "TwoTimeScales": "two_time_scales",
 }
 
 __all__ = [
     "MFOMO",
     "AbstractBestResponse",
     "AbstractSolver",
+    "Adam",
     "Auto",
     "BestSoFar",
     "BoltzmannPolicyIteration",
     "ExactBestResponse",
     "FictitiousPlay",
     "FixedPoint",
+    "LocalEquilibrium",
+    "LocalSocialOptimum",
     "MunchausenOnlineMirrorDescent",
     "OnlineMirrorDescent",
+    "PowerStep",
     "PriorDescent",
     "SoftBestResponse",
     "StepInfo",
+    "TwoTimeScales",
 ]
 
 
