@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.core
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from nashfield.dynamics.linear import MAX_TABLE_STATES, chain, frozen, iterated
 from nashfield.games.base import StationaryGame
@@ -112,6 +112,8 @@ def _(primals, tangents):
         return push(game, policy, states)
 
     _, change = eqx.filter_jvp(moved, primals, tangents)
+    if change is None:  # nothing that the crowd's moves depend on
+        return states, jnp.zeros_like(states)
     # z = Phi(z, .) gives dz = dPhi + J dz, and the shares keep their sum.
     change = change - jnp.mean(change)
     tangent = _respond(game, policy, states, change)
@@ -138,8 +140,8 @@ def _inverse(linear: Callable, leak: float, like: Float[Array, "S"]) -> Callable
         return partial(iterated, lambda x: x - (1 - leak) * linear(x))
     identity = jnp.eye(like.size, dtype=like.dtype)
     matrix = jax.vmap(linear, out_axes=1)(identity)
-    inverse = jnp.linalg.inv(identity - (1 - leak) * matrix)
-    return partial(jnp.dot, inverse, precision="highest")
+    factors = jax.scipy.linalg.lu_factor(identity - (1 - leak) * matrix)
+    return partial(jax.scipy.linalg.lu_solve, factors)
 
 
 def _walk(game, policy, start: Float[Array, "S"]) -> Float[Array, "S"]:
@@ -163,6 +165,46 @@ def _walk(game, policy, start: Float[Array, "S"]) -> Float[Array, "S"]:
 def _limit(matrix: Float[Array, "S S"], start: Float[Array, "S"]) -> Float[Array, "S"]:
     """Time average of start P^t, t = 0, 1, ...
 
+    A chain with one recurrent class has one stationary law z, wherever it starts: the solution of
+    (I - P^T + start 1^T) z = start. With several classes that system is singular.
+    """
+    # From where nobody comes everyone goes back to the start: no class of their own.
+    closed = jnp.where(_reached(matrix, start)[:, None], matrix, start)
+    system = jnp.eye(start.size, dtype=start.dtype) - closed.T + start[:, None]
+    factors = jax.scipy.linalg.lu_factor(system)
+    pivots = jnp.abs(jnp.diagonal(factors[0]))
+    regular = jnp.min(pivots) > jnp.finfo(start.dtype).eps ** 0.25 * jnp.max(pivots)
+    return jax.lax.cond(
+        regular,
+        lambda: _law_of(jax.scipy.linalg.lu_solve(factors, start)),
+        lambda: _absorbed(matrix, start),
+    )
+
+
+def _reached(matrix: Float[Array, "S S"], start: Float[Array, "S"]) -> Bool[Array, "S"]:
+    """Where the chain from `start` ever comes."""
+    leads = (matrix > 0).astype(jnp.float32)
+
+    def grows(carry):
+        reached, before = carry
+        return jnp.any(reached != before)
+
+    def grow(carry):
+        reached, _ = carry
+        return reached | (reached.astype(jnp.float32) @ leads > 0), reached
+
+    return jax.lax.while_loop(grows, grow, (start > 0, start < 0))[0]
+
+
+def _law_of(states: Float[Array, "S"]) -> Float[Array, "S"]:
+    """Without what rounding made negative."""
+    states = jnp.maximum(states, 0)
+    return states / jnp.sum(states)
+
+
+def _absorbed(matrix: Float[Array, "S S"], start: Float[Array, "S"]) -> Float[Array, "S"]:
+    """Time average of start P^t, whatever the chain.
+
     By the resolvent R = e (I - (1 - e) P)^-1, a stochastic matrix with the stationary laws and the
     absorption probabilities of P, which forgets all else e / (1 - |eigenvalue|) times faster.
     """
@@ -177,8 +219,7 @@ def _limit(matrix: Float[Array, "S S"], start: Float[Array, "S"]) -> Float[Array
 
     def move(carry):
         states, _, count = carry
-        moved = jnp.maximum(jax.scipy.linalg.lu_solve(factors, states), 0)
-        moved = moved / jnp.sum(moved)
+        moved = _law_of(jax.scipy.linalg.lu_solve(factors, states))
         return moved, jnp.sum(jnp.abs(moved - states)), count + 1
 
     carry = (start, jnp.asarray(jnp.inf, start.dtype), 0)
