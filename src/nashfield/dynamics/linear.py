@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from nashfield.dynamics.elimination import solve
 from nashfield.games.kernels import Kernel
 from nashfield.typing import Array, ScalarLike
 
@@ -47,7 +48,7 @@ def discounted(
     """
     if reward.shape[0] <= MAX_TABLE_STATES:
         matrix = jnp.eye(reward.shape[0], dtype=reward.dtype) - discount * chain(kernel, policy)
-        return jnp.linalg.solve(matrix, reward)
+        return solve(matrix, reward)
     return iterated(lambda v: v - discount * along(kernel, policy, v), reward)
 
 

@@ -11,6 +11,7 @@ import jax.core
 import jax.numpy as jnp
 from jaxtyping import Bool, Float
 
+from nashfield.dynamics.elimination import factor, resolve, solver
 from nashfield.dynamics.linear import MAX_TABLE_STATES, chain, frozen, iterated
 from nashfield.games.base import StationaryGame
 from nashfield.mean_fields import FiniteMeanField
@@ -140,8 +141,7 @@ def _inverse(linear: Callable, leak: float, like: Float[Array, "S"]) -> Callable
         return partial(iterated, lambda x: x - (1 - leak) * linear(x))
     identity = jnp.eye(like.size, dtype=like.dtype)
     matrix = jax.vmap(linear, out_axes=1)(identity)
-    factors = jax.scipy.linalg.lu_factor(identity - (1 - leak) * matrix)
-    return partial(jax.scipy.linalg.lu_solve, factors)
+    return solver(identity - (1 - leak) * matrix)
 
 
 def _walk(game, policy, start: Float[Array, "S"]) -> Float[Array, "S"]:
@@ -171,12 +171,12 @@ def _limit(matrix: Float[Array, "S S"], start: Float[Array, "S"]) -> Float[Array
     # From where nobody comes everyone goes back to the start: no class of their own.
     closed = jnp.where(_reached(matrix, start)[:, None], matrix, start)
     system = jnp.eye(start.size, dtype=start.dtype) - closed.T + start[:, None]
-    factors = jax.scipy.linalg.lu_factor(system)
+    factors = factor(system)
     pivots = jnp.abs(jnp.diagonal(factors[0]))
     regular = jnp.min(pivots) > jnp.finfo(start.dtype).eps ** 0.25 * jnp.max(pivots)
     return jax.lax.cond(
         regular,
-        lambda: _law_of(jax.scipy.linalg.lu_solve(factors, start)),
+        lambda: _law_of(resolve(factors, start)),
         lambda: _absorbed(matrix, start),
     )
 
@@ -211,7 +211,7 @@ def _absorbed(matrix: Float[Array, "S S"], start: Float[Array, "S"]) -> Float[Ar
     leak = 1e-6 if start.dtype == jnp.float64 else 1e-2
     tolerance = 2 * jnp.finfo(start.dtype).eps
     identity = jnp.eye(start.size, dtype=start.dtype)
-    factors = jax.scipy.linalg.lu_factor((identity - (1 - leak) * matrix).T)
+    factors = factor((identity - (1 - leak) * matrix).T)
 
     def moving(carry):
         _, change, count = carry
@@ -219,7 +219,7 @@ def _absorbed(matrix: Float[Array, "S S"], start: Float[Array, "S"]) -> Float[Ar
 
     def move(carry):
         states, _, count = carry
-        moved = _law_of(jax.scipy.linalg.lu_solve(factors, states))
+        moved = _law_of(resolve(factors, states))
         return moved, jnp.sum(jnp.abs(moved - states)), count + 1
 
     carry = (start, jnp.asarray(jnp.inf, start.dtype), 0)

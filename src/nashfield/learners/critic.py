@@ -13,6 +13,7 @@ from jaxtyping import Float, Int, PRNGKeyArray
 
 from nashfield.dynamics.agents import agents_of
 from nashfield.dynamics.draws import Draws
+from nashfield.dynamics.elimination import least_squares, solve
 from nashfield.dynamics.rollout import Paths, play_paths
 from nashfield.dynamics.stationary_values import policy_values
 from nashfield.games.base import StationaryGame
@@ -217,7 +218,7 @@ def _tabular(
     total = jnp.zeros(num_states, errors.dtype).at[before].add(errors.reshape(-1))
     visits = jnp.sum(counts, -1)
     matrix = jnp.diag(jnp.where(visits > 0, visits, 1)) - discount * counts
-    return jnp.linalg.solve(matrix, total)
+    return solve(matrix, total)
 
 
 def _polynomial(
@@ -235,7 +236,7 @@ def _polynomial(
     matrix = jnp.dot(before.T, before - discount * after, precision="highest")
     total = jnp.dot(before.T, errors.reshape(-1), precision="highest")
     # Of the smallest norm where the sample cannot tell monomials apart.
-    coefficients = jnp.linalg.lstsq(matrix, total)[0]
+    coefficients = least_squares(matrix, total)
     start = jnp.mean(jnp.dot(monomials[0], coefficients, precision="highest"))
     return PolynomialValues(level + start, level, coefficients, centre, spread, degree)
 
