@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from nashfield.registry import suggest
+from nashfield.registry import PAPERS, suggest
 from nashfield.results import NashfieldError
 
 DEFAULT_SOLVER = "auto"
@@ -58,6 +58,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         "check": _check(commands),
         "plot": _plot(commands),
         "simulate": _simulate(commands),
+        "paper": _paper(commands),
     }
     first = argv[0] if argv else "--help"
     if first == "--version":
@@ -172,6 +173,18 @@ def _simulate(commands: Any) -> _Parser:
         metavar="N",
         help="of the random numbers (default %(default)s)",
     )
+    return parser
+
+
+def _paper(commands: Any) -> _Parser:
+    text = "run a paper's experiments again and print its numbers beside ours"
+    parser = _add(commands, "paper", "paper", text)
+    add = parser.add_argument
+    add("paper", metavar="NAME", help="one of " + ", ".join(sorted(PAPERS)))
+    add("--quick", action="store_true", help="fewer seeds: a minute in place of many")
+    add("--seed", type=_count, default=0, metavar="N", help="of all random numbers")
+    add("--out", metavar="DIR", help="folder for rows and pictures, new or empty")
+    add("--json", action="store_true", help="the last line of standard output is one object")
     return parser
 
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
+from nashfield.dynamics.elimination import solve
 from nashfield.dynamics.linear import MAX_TABLE_STATES, discounted, frozen
 from nashfield.games.base import StationaryGame
 from nashfield.games.kernels import Kernel
@@ -115,7 +116,7 @@ def _howard(kernel, advantages, discount) -> tuple[Int[Array, "S"], Float[Array,
     def improve(carry):
         choice, _, _, count = carry
         matrix, reward = _along(choice, table, advantages)
-        gains = jnp.linalg.solve(identity - discount * matrix, reward)
+        gains = solve(identity - discount * matrix, reward)
         optimal = advantages + discount * kernel.expect(gains)
         kept = jnp.take_along_axis(optimal, choice[:, None], 1)[:, 0]
         scale = jnp.max(jnp.abs(optimal))

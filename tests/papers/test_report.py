@@ -1,0 +1,45 @@
+"""Rows and reports: bars, text, files."""
+
+import json
+
+import pytest
+
+from nashfield.papers import Report, Row
+
+
+def test_bars():
+    assert Row.within("x", 0.5, 0.50004, (0.4, 0.5)).agrees  # rounds to .5, and bounds belong to it
+    assert not Row.within("x", 0.5, 0.50006, (0.4, 0.5)).agrees
+    assert Row.near("x", 1.0, 1.09, 0.1).agrees
+    assert not Row.near("x", 1.0, 1.11, 0.1).agrees
+    assert Row("x", 1.0, 2.0).agrees is None
+
+
+@pytest.fixture
+def report():
+    from nashfield.papers.subramanian2019.pictures import _figure
+
+    rows = (
+        Row.near("first", 1.0, 1.05, 0.1, interval=(0.9, 1.2)),
+        Row.near("second", 1.0, 2.0, 0.1),
+        Row("third", None, float("nan")),
+    )
+    return Report("A title", rows, {"a.png": lambda: _figure(1, 1, 2.0, 2.0)[0]})
+
+
+def test_table(report):
+    lines = report.table().splitlines()
+    assert len(lines) == 4
+    assert lines[1].split() == ["first", "1", "1.05", "(0.9,", "1.2)", "yes", "within", "0.1"]
+    assert "NO" in lines[2]
+
+
+def test_files(report, tmp_path):
+    paths = report.save(tmp_path)
+    assert [path.name for path in paths] == ["rows.json", "rows.csv", "a.png"]
+    rows = json.loads(paths[0].read_text())["rows"]
+    assert set(rows[0]) == {"name", "paper", "ours", "interval", "agrees"}
+    assert rows[0]["interval"] == [0.9, 1.2]
+    assert rows[2]["ours"] is None
+    assert paths[1].read_text().splitlines()[1] == "first,1.0,1.05,0.9,1.2,True"
+    assert paths[2].stat().st_size > 0
