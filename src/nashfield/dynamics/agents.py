@@ -4,6 +4,7 @@ What model-free methods may see of a game: starts, moves and rewards of agents, 
 probabilities. Chance enters through levels, uniform in [0, 1).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -39,10 +40,10 @@ class FiniteAgents(eqx.Module):
 
     def act(self, states: Int[Array, "N"], level: Float[Array, "N"]) -> Int[Array, "N"]:
         """Actions drawn from the policy."""
-        cumulated = jnp.cumsum(self.table.astype(level.dtype), -1)
+        cumulated = jnp.cumsum(jnp.asarray(self.table, level.dtype), -1)
         actions = jnp.zeros(states.shape, jnp.int32)
         for a in range(self.table.shape[1] - 1):
-            actions += level >= cumulated[states, a]
+            actions += level >= _entries(cumulated[:, a], states)
         return actions
 
     def move(
@@ -58,8 +59,14 @@ class FiniteAgents(eqx.Module):
     def reward(
         self, states: Int[Array, "N"], actions: Int[Array, "N"], mean_field: FiniteMeanField
     ) -> Float[Array, "N"]:
-        """Rewards among the crowd `mean_field`."""
-        return jnp.asarray(self.game.reward(mean_field))[states, actions]
+        """Rewards among the crowd `mean_field`, in single precision."""
+        return self.rewards(mean_field)(states, actions)
+
+    def rewards(self, mean_field: FiniteMeanField) -> Callable[[Array, Array], Array]:
+        """`reward` for one crowd and many moves: what does not change is computed once."""
+        table = jnp.asarray(self.game.reward(mean_field), jnp.float32).reshape(-1)
+        num_actions = self.table.shape[1]
+        return lambda states, actions: _entries(table, num_actions * states + actions)
 
     def mean_field(self, states: Int[Array, "N"]) -> FiniteMeanField:
         """The crowd that these agents are."""
@@ -104,8 +111,16 @@ class PointAgents(eqx.Module):
     def reward(
         self, states: Float[Array, "N D"], actions: Int[Array, "N"], mean_field: Particles
     ) -> Float[Array, "N"]:
-        """Rewards among the crowd `mean_field`."""
-        return jax.vmap(self.game.reward, in_axes=(0, 0, None))(states, actions, mean_field)
+        """Rewards among the crowd `mean_field`, in single precision."""
+        return self.rewards(mean_field)(states, actions)
+
+    def rewards(self, mean_field: Particles) -> Callable[[Array, Array], Array]:
+        """`reward` for one crowd and many moves."""
+
+        def reward(state: Float[Array, "D"], action: Int[Array, ""]) -> Float[Array, ""]:
+            return jnp.asarray(self.game.reward(state, action, mean_field), jnp.float32)
+
+        return jax.vmap(reward)
 
     def mean_field(self, states: Float[Array, "N D"]) -> Particles:
         """The crowd that these agents are."""
@@ -124,3 +139,8 @@ def agents_of(game: Any, policy: AbstractPolicy | Array) -> FiniteAgents | Point
         return PointAgents(game, policy, game.num_levels)
     table = policy.table(game) if isinstance(policy, AbstractPolicy) else jnp.asarray(policy)
     return FiniteAgents(game, table)
+
+
+def _entries(values: Array, indices: Int[Array, "N"]) -> Array:
+    """values[indices] without the check that they lie inside."""
+    return jnp.asarray(values).at[indices].get(mode="promise_in_bounds")

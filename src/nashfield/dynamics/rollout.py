@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int, Real
 
-from nashfield.dynamics.draws import Draws
+from nashfield.dynamics.draws import AbstractDraws
 from nashfield.mean_fields import FiniteMeanField, Particles
 from nashfield.typing import Array
 
@@ -27,7 +27,7 @@ class Paths(eqx.Module):
 
 
 def play_crowd(
-    agents: Any, draws: Draws, *, num_agents: int, num_steps: int
+    agents: Any, draws: AbstractDraws, *, num_agents: int, num_steps: int
 ) -> FiniteMeanField | Particles:
     """The empirical law of N agents that start from the initial law and move `num_steps` times.
 
@@ -52,7 +52,7 @@ def play_crowd(
 def play_returns(
     agents: Any,
     mean_field: Any,
-    draws: Draws,
+    draws: AbstractDraws,
     *,
     num_trajectories: int,
     num_steps: int,
@@ -67,13 +67,14 @@ def play_returns(
         num_steps: length of each; what would come later is left out.
     """
     num_levels = agents.num_levels
+    rewards_at = agents.rewards(mean_field)
     discount = jnp.asarray(agents.game.discount, jnp.float32)
 
     def step(carry, k):
         states, total, weight = carry
         levels = draws.levels(k, (1 + num_levels, num_trajectories))
         actions = agents.act(states, levels[0])
-        total += weight * agents.reward(states, actions, mean_field).astype(total.dtype)
+        total += weight * rewards_at(states, actions)
         states = agents.move(states, actions, mean_field, levels[1:])
         return (states, total, weight * discount), None
 
@@ -87,7 +88,7 @@ def play_returns(
 def play_paths(
     agents: Any,
     mean_field: Any,
-    draws: Draws,
+    draws: AbstractDraws,
     *,
     num_trajectories: int,
     num_steps: int,
@@ -104,11 +105,12 @@ def play_paths(
         num_steps: T.
     """
     num_levels = agents.num_levels
+    rewards_at = agents.rewards(mean_field)
 
     def step(states, k):
         levels = draws.levels(k, (1 + num_levels, num_trajectories))
         actions = agents.act(states, levels[0])
-        rewards = agents.reward(states, actions, mean_field).astype(jnp.float32)
+        rewards = rewards_at(states, actions)
         moved = agents.move(states, actions, mean_field, levels[1:])
         return moved, (states, actions, rewards)
 
