@@ -37,6 +37,7 @@ _NAMES = {
     "uniform_policy": "policies",
     "random_policy": "policies",
     "exploitability": "metrics",
+    "price_of_anarchy": "metrics",
     "start_regrets": "metrics",
     "simulate": "metrics",
     "social_welfare": "metrics",

@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 
@@ -37,11 +38,13 @@ def check_continuous_game(game: ContinuousStationaryGame) -> None:
 
 
 def check_discount(game: Any) -> None:
-    """Checks the discount of a stationary game.
+    """Checks the discount of a stationary game; of a traced one nothing is known.
 
     Raises:
         GameError: it lies outside of [0, 1).
     """
+    if isinstance(game.discount, jax.core.Tracer):
+        return
     discount = np.asarray(game.discount)
     if discount.shape != () or not 0 <= discount < 1:
         raise GameError(f"{type(game).__name__}.discount must lie in [0, 1), not {discount}")

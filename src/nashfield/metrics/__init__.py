@@ -1,14 +1,17 @@
 """How far: from Nash, from the social optimum, from another law, from the game among N agents."""
 
+from nashfield.metrics.anarchy import Anarchy, price_of_anarchy
 from nashfield.metrics.distances import total_variation, wasserstein
 from nashfield.metrics.exploitability import exploitability, start_regrets
 from nashfield.metrics.simulation import Estimate, Simulation, simulate
 from nashfield.metrics.welfare import social_welfare
 
 __all__ = [
+    "Anarchy",
     "Estimate",
     "Simulation",
     "exploitability",
+    "price_of_anarchy",
     "simulate",
     "social_welfare",
     "start_regrets",
