@@ -223,35 +223,75 @@ def test_the_gamma_t_matters():
     assert error < 0.1
 
 
-def standard_errors(theta, num_trajectories):
-    """Of the mean with nothing and with V subtracted, per number of trajectories of each."""
+def exact_spread(game, policy, mean_field, subtract_value):
+    """Mean and standard deviation of what one trajectory contributes, with no end to it.
+
+    With G = r + gamma G' and H = score (G - b(x)) + gamma H', H of the start is the contribution;
+    its second moment follows from those of G and of G H, each by one linear system.
+    """
+    table = np.asarray(policy.table(game))
+    kernel = np.asarray(game.transition(mean_field).dense())
+    reward, discount = np.asarray(game.reward(mean_field)), float(game.discount)
+    chain = np.einsum("xa,xay->xy", table, kernel)
+    score = np.stack([table[:, 1], -table[:, 0]], 1) / float(policy.temperature)
+
+    def solve(factor, source):
+        matrix = np.eye(game.num_states) - factor * chain
+        return kernel @ np.linalg.solve(matrix, (table * source).sum(1)) * factor
+
+    def at_start(factor, source):
+        matrix = np.eye(game.num_states) - factor * chain
+        return game.initial() @ np.linalg.solve(matrix, (table * source).sum(1))
+
+    value = np.linalg.solve(np.eye(game.num_states) - discount * chain, (table * reward).sum(1))
+    ahead = discount * kernel @ value  # gamma E[G'], and so on below
+    squares = solve(discount**2, reward**2 + 2 * reward * ahead)
+    left = reward - subtract_value * value[:, None]
+    first = score * (left + ahead)
+    mean = solve(discount, first)
+    cross = reward * (first + mean) + score * (left * ahead + squares)
+    products = solve(discount**2, cross)
+    second = score**2 * (left**2 + 2 * left * ahead + squares) + 2 * score * (
+        left * mean + products
+    )
+    centre = at_start(discount, first)
+    return centre, np.sqrt(at_start(discount**2, second) - centre**2)
+
+
+def spreads(theta, num_trajectories):
+    """Exact standard deviations of one trajectory, with nothing and with V subtracted.
+
+    Checks estimates of as many trajectories as `num_trajectories` says against them.
+    """
     game, policy = MalwareSpread(inclusive=True), SoftThreshold(theta, 0.05)
     mean_field = nf.stationary_mean_field(game, policy.table(game))
     exact = float(nf.partial_gradient(game, policy, mean_field).theta)
-    errors = []
+    result = []
     for baseline, count in zip((None, ExactCritic()), num_trajectories, strict=True):
-        rule = Reinforce(25, 200, baseline)
-        sample = estimates(rule, game, policy, mean_field, count // 25, seed=1)[:, 0]
+        centre, spread = exact_spread(game, policy, mean_field, baseline is not None)
+        np.testing.assert_allclose(centre, exact, rtol=1e-9)
+        rule, blocks = Reinforce(25, 200, baseline), count // 25
+        sample = estimates(rule, game, policy, mean_field, blocks, seed=1)[:, 0]
         mean, error = mean_and_error(sample)
         assert abs(mean - exact) < 3 * error
-        errors.append(error)
-    return errors
+        # The error of a standard deviation is 1 / sqrt(2 blocks) of it, or more if tails are heavy.
+        assert abs(error * np.sqrt(count) / spread - 1) < 4 / np.sqrt(2 * blocks)
+        result.append(spread)
+    return result
 
 
 @pytest.mark.parametrize("theta", [0.2, 0.3, 0.6])
-def test_malware_with_fewer_trajectories(theta):
-    none, value = standard_errors(theta, (100_000, 100_000))
-    assert none < 0.04 * np.sqrt(10)
+def test_malware(theta):
+    none, value = spreads(theta, (100_000, 50_000))
+    assert none / np.sqrt(1_000_000) < 0.04
+    assert value / np.sqrt(250_000) < 0.005
     assert none / value > 12
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("theta", [0.2, 0.3, 0.6])
-def test_malware(theta):
-    none, value = standard_errors(theta, (1_000_000, 250_000))
-    assert none < 0.04
-    assert value < 0.005
-    assert none * 2 / value > 12  # of one trajectory each
+def test_malware_with_all_trajectories(theta):
+    spreads(theta, (1_000_000, 250_000))
 
 
 @pytest.mark.slow
