@@ -16,6 +16,7 @@ from nashfield.games.base import StationaryGame
 from nashfield.games.continuous_stationary import ContinuousStationaryGame
 from nashfield.mean_fields import FiniteMeanField, Particles
 from nashfield.policies import AbstractPolicy
+from nashfield.results import ParameterError
 from nashfield.typing import Array
 
 
@@ -68,6 +69,10 @@ class FiniteAgents(eqx.Module):
         num_actions = self.table.shape[1]
         return lambda states, actions: _entries(table, num_actions * states + actions)
 
+    def features(self, states: Int[Array, "N"]) -> Float[Array, "N D"]:
+        """What is seen of the states."""
+        return jnp.asarray(self.game.features(), jnp.float32)[states]
+
     def mean_field(self, states: Int[Array, "N"]) -> FiniteMeanField:
         """The crowd that these agents are."""
         counts = jnp.zeros(self.table.shape[0], jnp.int32).at[states].add(1)
@@ -75,7 +80,7 @@ class FiniteAgents(eqx.Module):
 
 
 class PointAgents(eqx.Module):
-    """Agents of a game whose states are points.
+    """Agents of a game whose states are points, kept in single precision as their levels are.
 
     Attributes:
         game: the game.
@@ -89,7 +94,7 @@ class PointAgents(eqx.Module):
 
     def start(self, levels: Float[Array, "U N"]) -> Float[Array, "N D"]:
         """States drawn from the initial law."""
-        return jax.vmap(self.game.initial, in_axes=1)(levels)
+        return jax.vmap(self.game.initial, in_axes=1)(levels).astype(levels.dtype)
 
     def act(self, states: Float[Array, "N D"], level: Float[Array, "N"]) -> Int[Array, "N"]:
         """Actions drawn from the policy."""
@@ -104,9 +109,8 @@ class PointAgents(eqx.Module):
         levels: Float[Array, "U N"],
     ) -> Float[Array, "N D"]:
         """Next states among the crowd `mean_field`."""
-        return jax.vmap(self.game.move, in_axes=(0, 0, None, 1))(
-            states, actions, mean_field, levels
-        )
+        move = jax.vmap(self.game.move, in_axes=(0, 0, None, 1))
+        return move(states, actions, mean_field, levels).astype(levels.dtype)
 
     def reward(
         self, states: Float[Array, "N D"], actions: Int[Array, "N"], mean_field: Particles
@@ -122,6 +126,10 @@ class PointAgents(eqx.Module):
 
         return jax.vmap(reward)
 
+    def features(self, states: Float[Array, "N D"]) -> Float[Array, "N D"]:
+        """What is seen of the states: they themselves."""
+        return states
+
     def mean_field(self, states: Float[Array, "N D"]) -> Particles:
         """The crowd that these agents are."""
         return Particles(states)
@@ -133,12 +141,19 @@ def agents_of(game: Any, policy: AbstractPolicy | Array) -> FiniteAgents | Point
     Args:
         game: a StationaryGame or a ContinuousStationaryGame.
         policy: with parameters, or for a StationaryGame a table (S, A).
+
+    Raises:
+        ParameterError: a table for states that are points.
     """
-    if isinstance(game, ContinuousStationaryGame):
-        assert isinstance(policy, AbstractPolicy)
-        return PointAgents(game, policy, game.num_levels)
-    table = policy.table(game) if isinstance(policy, AbstractPolicy) else jnp.asarray(policy)
-    return FiniteAgents(game, table)
+    if not isinstance(game, ContinuousStationaryGame):
+        table = policy.table(game) if isinstance(policy, AbstractPolicy) else jnp.asarray(policy)
+        return FiniteAgents(game, table)
+    if not isinstance(policy, AbstractPolicy):
+        raise ParameterError(
+            f"states of {type(game).__name__} are points, of which there is no table: give a "
+            "policy that is a function of the state, such as nashfield.policies.SoftThreshold"
+        )
+    return PointAgents(game, policy, game.num_levels)
 
 
 def _entries(values: Array, indices: Int[Array, "N"]) -> Array:

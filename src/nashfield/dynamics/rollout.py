@@ -37,16 +37,30 @@ def play_crowd(
         num_agents: N.
         num_steps: B.
     """
+    _, last = play_snapshots(agents, draws, num_agents=num_agents, num_steps=num_steps)
+    return agents.mean_field(last)
+
+
+def play_snapshots(
+    agents: Any, draws: AbstractDraws, *, num_agents: int, num_steps: int
+) -> tuple[Real[Array, "N *D"], Real[Array, "N *D"]]:
+    """Where the agents of `play_crowd` are after half of their moves, and after all of them."""
     num_levels = agents.num_levels
 
-    def step(states, k):
+    def step(k, states):
         levels = draws.levels(k, (1 + num_levels, num_agents))
         actions = agents.act(states, levels[0])
-        return agents.move(states, actions, agents.mean_field(states), levels[1:]), None
+        return agents.move(states, actions, agents.mean_field(states), levels[1:])
 
-    states = agents.start(draws.levels(jnp.asarray(num_steps), (num_levels, num_agents)))
-    states, _ = jax.lax.scan(step, states, jnp.arange(num_steps))
-    return agents.mean_field(states)
+    def half(states, bounds):
+        states = jax.lax.fori_loop(bounds[0], bounds[1], step, states)
+        return states, states
+
+    start = agents.start(draws.levels(jnp.asarray(num_steps), (num_levels, num_agents)))
+    middle = num_steps // 2
+    # One loop for both halves: it is compiled once.
+    snapshots = jax.lax.scan(half, start, jnp.asarray([[0, middle], [middle, num_steps]]))[1]
+    return snapshots[0], snapshots[1]
 
 
 def play_returns(

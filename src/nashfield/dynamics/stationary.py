@@ -9,13 +9,21 @@ import equinox as eqx
 import jax
 import jax.core
 import jax.numpy as jnp
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, PRNGKeyArray
 
 from nashfield.dynamics.elimination import factor, resolve, solver
+from nashfield.dynamics.estimation import (
+    UNSETTLED_DRIFT,
+    check_sizes,
+    estimate_mean_field,
+)
 from nashfield.dynamics.linear import MAX_TABLE_STATES, chain, frozen, iterated
 from nashfield.games.base import StationaryGame
-from nashfield.mean_fields import FiniteMeanField
-from nashfield.results import Result
+from nashfield.games.continuous_stationary import ContinuousStationaryGame
+from nashfield.mean_fields import FiniteMeanField, Particles
+from nashfield.policies import AbstractPolicy
+from nashfield.policies.tabular import as_table
+from nashfield.results import ParameterError, Result
 from nashfield.typing import Array
 
 # Above this total change in one move the crowd has not settled.
@@ -50,26 +58,61 @@ def moves_with_crowd(game: StationaryGame) -> bool:
     return False
 
 
-def stationary_mean_field(game: StationaryGame, policy: Float[Array, "S A"]) -> FiniteMeanField:
+def stationary_mean_field(
+    game: StationaryGame | ContinuousStationaryGame,
+    policy: Float[Array, "S A"] | AbstractPolicy,
+    *,
+    num_agents: int | None = None,
+    num_steps: int = 200,
+    num_batches: int = 1,
+    generator: str = "jax",
+    key: PRNGKeyArray | None = None,
+) -> FiniteMeanField | Particles:
     """The stationary mean field z = Phi(z, pi) that the crowd reaches from its initial law.
 
     Where transitions do not depend on the crowd this is the limit of the time average from the
     initial law, for every chain: periodic, transient and reducible ones too. Where they do, the
     crowd is moved step by step until one move changes it by less than rounding does, or
-    `game.settling_steps` are over.
+    `game.settling_steps` are over. With `num_agents` it is played instead of computed: the
+    empirical law of N agents after B moves, averaged over m batches.
 
     Args:
         game: the game.
-        policy: (S, A), rows sum to 1.
+        policy: (S, A), rows sum to 1; or a policy with parameters, which it must be where states
+            are points.
+        num_agents: N of a played crowd; None for the exact one, which takes finitely many states.
+        num_steps: B.
+        num_batches: m.
+        generator: "jax" or "hash", of the played crowd's random numbers; see `dynamics.draws`.
+        key: for a played crowd.
 
     Returns:
-        The mean field, with what the crowd does. It is differentiable in policy and game, by
-        implicit differentiation of z = Phi(z, pi).
+        The mean field, with what the crowd does. The exact one is differentiable in policy and
+        game, by implicit differentiation of z = Phi(z, pi).
 
     Warns:
         RuntimeWarning: the crowd has not settled.
+
+    Raises:
+        ParameterError: a game with a horizon; a crowd that has to be played and `num_agents` or
+            `key` is missing; a size below 1; a policy of another kind than the game takes.
+        ValueError: a table that is no policy of the game.
     """
-    mean_field, residual = _mean_field(game, policy)
+    if not isinstance(game, StationaryGame | ContinuousStationaryGame):
+        raise ParameterError(
+            f"{type(game).__name__} has a horizon and no stationary mean field: see population_flow"
+        )
+    if num_agents is not None:
+        sizes = {"num_agents": num_agents, "num_steps": num_steps, "num_batches": num_batches}
+        return _played(game, policy, key, generator=generator, **sizes)
+    if isinstance(game, ContinuousStationaryGame):
+        raise ParameterError(
+            f"states of {type(game).__name__} are points: its crowd has to be played, give "
+            "num_agents (such as 1000) and key"
+        )
+    if key is not None:
+        raise ParameterError("a key is for a played crowd: give num_agents too, or no key")
+    mean_field, residual = _mean_field(game, as_table(game, policy))
     if not isinstance(residual, jax.core.Tracer) and not residual <= UNSETTLED_RESIDUAL:
         warnings.warn(
             f"{Result.UNSETTLED.message} (residual {float(residual):.2g} after "
@@ -78,6 +121,29 @@ def stationary_mean_field(game: StationaryGame, policy: Float[Array, "S A"]) -> 
             stacklevel=2,
         )
     return mean_field
+
+
+def _played(game, policy, key, **options) -> FiniteMeanField | Particles:
+    """The played crowd, with a warning if it was still on its way."""
+    check_sizes(**options)
+    if key is None:
+        raise ParameterError("a played crowd needs a key, such as key=jax.random.key(0)")
+    if isinstance(game, StationaryGame):
+        policy = as_table(game, policy)
+    estimate = _estimate(game, policy, key=key, **options)
+    drift = estimate.drift
+    if not isinstance(drift, jax.core.Tracer) and not drift <= UNSETTLED_DRIFT:
+        warnings.warn(
+            f"the played crowd has not settled: in the second half of its {options['num_steps']} "
+            f"moves the mean of its features moved by {float(drift):.0f} standard errors; raise "
+            "num_steps",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return estimate.mean_field
+
+
+_estimate = eqx.filter_jit(estimate_mean_field)
 
 
 @eqx.filter_jit

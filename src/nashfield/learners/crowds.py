@@ -4,13 +4,9 @@ import abc
 from typing import Any
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from nashfield.dynamics.agents import agents_of
-from nashfield.dynamics.draws import Draws
-from nashfield.dynamics.rollout import play_crowd
+from nashfield.dynamics.estimation import Estimate, check_sizes, estimate_mean_field
 from nashfield.dynamics.stationary import settle
 from nashfield.mean_fields import FiniteMeanField, Particles
 from nashfield.policies import AbstractPolicy
@@ -47,23 +43,31 @@ class PlayedCrowd(AbstractCrowd):
         num_agents: N.
         num_steps: B.
         num_batches: m.
+        generator: "jax", or "hash", which is several times faster; see `dynamics.draws`.
     """
 
     num_agents: int = eqx.field(static=True, default=1000)
     num_steps: int = eqx.field(static=True, default=200)
     num_batches: int = eqx.field(static=True, default=1)
+    generator: str = eqx.field(static=True, default="jax")
+
+    def __check_init__(self):
+        check_sizes(self.num_agents, self.num_steps, self.num_batches, self.generator)
 
     def __call__(
         self, game: Any, policy: AbstractPolicy, *, key: PRNGKeyArray
     ) -> FiniteMeanField | Particles:
         """See `AbstractCrowd.__call__`."""
-        agents = agents_of(game, policy)
+        return self.estimate(game, policy, key=key).mean_field
 
-        def batch(key: PRNGKeyArray) -> Any:
-            sizes = {"num_agents": self.num_agents, "num_steps": self.num_steps}
-            return play_crowd(agents, Draws(key), **sizes)
-
-        crowds = jax.vmap(batch)(jax.random.split(key, self.num_batches))
-        if isinstance(crowds, Particles):  # the union of equally many agents
-            return Particles(jnp.reshape(crowds.states, (-1, crowds.states.shape[-1])))
-        return FiniteMeanField(jnp.mean(crowds.states, 0), crowds.policy[0])
+    def estimate(self, game: Any, policy: AbstractPolicy, *, key: PRNGKeyArray) -> Estimate:
+        """The mean field, and whether the crowd has settled in it."""
+        return estimate_mean_field(
+            game,
+            policy,
+            num_agents=self.num_agents,
+            num_steps=self.num_steps,
+            num_batches=self.num_batches,
+            generator=self.generator,
+            key=key,
+        )
