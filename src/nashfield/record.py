@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 import nashfield
+from nashfield.games.continuous_stationary import ContinuousStationaryGame
 from nashfield.games.loading import from_spec, spec_of
 from nashfield.mean_fields import FiniteFlow, FiniteMeanField, Particles
 from nashfield.policies import AbstractPolicy, policy_shape
@@ -208,12 +209,22 @@ def rebuild_flow(arrays: dict[str, np.ndarray]) -> FiniteFlow | FiniteMeanField 
     return (FiniteFlow if policy.ndim == 3 else FiniteMeanField)(states, policy)
 
 
-def check_shape(game: Any, shape: tuple[int, ...], folder: Path) -> None:
-    """Raises RunFolderError unless a policy of `shape` belongs to `game`."""
+def check_shape(game: Any, arrays: dict[str, np.ndarray], folder: Path) -> None:
+    """Raises RunFolderError unless policy and flow of a solution belong to `game`."""
+    way_out = "this is not the game that was solved"
+    if isinstance(game, ContinuousStationaryGame):
+        found, expected = arrays["flow"].shape, game.state_dim
+        if "policy" in arrays or found[-1] != expected:
+            raise RunFolderError(
+                f"{folder}: the states of {type(game).__name__} are points of {expected} "
+                f"dimensions, but those of the run are not; {way_out}"
+            )
+        return
     expected = policy_shape(game)
+    shape = arrays["policy"].shape if "policy" in arrays else ()
     if shape != expected:
         letters = ("horizon, " if len(expected) == 3 else "") + "num_states, num_actions"
         raise RunFolderError(
             f"{folder}: the policy has shape {shape}, but the game has ({letters}) = {expected}; "
-            "this is not the game that was solved"
+            f"{way_out}"
         )

@@ -126,24 +126,27 @@ class Solution(eqx.Module):
         }
 
     @classmethod
-    def load(cls, folder: str | Path) -> "Solution":
+    def load(cls, folder: str | Path, *, game: Any = None) -> "Solution":
         """Reads what `save` or `run` wrote. Nothing in the folder is executed.
 
         Games of the zoo and solvers are built again by name. A game from a user's own file is not
-        imported: `game` is None then. The solver's state is None.
+        imported: `game` is None then, and of a policy with parameters only its table is known. The
+        solver's state is None.
 
         Args:
             folder: the run folder.
+            game: the game that was solved, where it comes from a user's own file.
 
         Raises:
-            RunFolderError: a file is missing, broken, or not of this format.
+            RunFolderError: a file is missing, broken, or not of this format, or `game` is not the
+                game that was solved.
         """
         folder = Path(folder)
         config = storage.read_config(folder)
         arrays = record.read_solution(folder)
-        game = record.rebuild_game(folder, config)
-        if game is not None and "policy" in arrays:
-            record.check_shape(game, arrays["policy"].shape, folder)
+        game = record.rebuild_game(folder, config) if game is None else game
+        if game is not None:
+            record.check_shape(game, arrays, folder)
         solver = record.rebuild_solver(folder, config)
         policy = record.rebuild_policy(folder, game, solver, arrays)
         history, stats = (

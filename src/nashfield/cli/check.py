@@ -1,37 +1,85 @@
 """`nashfield check`: is a saved answer as good as it says?"""
 
 import argparse
+from typing import Any
 
 from nashfield.cli.saved import load_run
 
 DIFFERENT = 1
+# A difference of so many standard errors is no chance.
+_STANDARD_ERRORS = 5
+_NUM_AGENTS = 20_000
 
 
 def main(args: argparse.Namespace) -> int:
     """Recomputes flow and exploitability of the saved policy, and compares."""
     solution = load_run(args)
+    from nashfield.games.continuous_stationary import ContinuousStationaryGame
+
+    played = isinstance(solution.game, ContinuousStationaryGame)
+    found, faults = (_play if played else _recompute)(solution)
+    print(f"exploitability {found} (recorded {solution.exploitability:.17g})")
+    print("\n".join(faults) if faults else "the files agree with the game")
+    return DIFFERENT if faults else 0
+
+
+def _recompute(solution: Any) -> tuple[str, list[str]]:
+    """Exploitability to all digits, and what is wrong."""
     import equinox as eqx
     import numpy as np
 
     from nashfield.dynamics import sweep
+    from nashfield.policies import AbstractPolicy
 
-    game, policy = solution.game, solution.policy
-    evaluate = eqx.filter_jit(sweep)
-    again, uniform = (
-        evaluate(game, p) for p in (policy, np.full_like(policy, 1 / policy.shape[2]))
-    )
-    found, recorded = float(again.exploitability), solution.exploitability
-    rows = float(np.abs(policy.sum(-1) - 1).max())
-    flow = float(np.abs(np.asarray(again.flow) - solution.flow.states).max())
+    game, table = solution.game, solution.policy
     # What was found in single precision is known to single precision.
     rtol = 1e-9 if solution.history["exploitability"].dtype == np.float64 else 1e-4
     faults = []
-    if policy.min() < 0 or not rows <= 100 * rtol:
+    if isinstance(table, AbstractPolicy):
+        table = np.asarray(table.table(game), float)
+        off = float(np.abs(table - solution.flow.policy).max())
+        if not off <= 100 * rtol:
+            faults.append(f"the table is not that of the parameters, by {off:.1e}")
+    evaluate = eqx.filter_jit(sweep)
+    again, uniform = (evaluate(game, p) for p in (table, np.full_like(table, 1 / game.num_actions)))
+    found, recorded = float(again.exploitability), solution.exploitability
+    rows = float(np.abs(table.sum(-1) - 1).max())
+    flow = float(np.abs(np.asarray(again.flow.states) - solution.flow.states).max())
+    if table.min() < 0 or not rows <= 100 * rtol:
         faults.append(f"the policy is none: its rows sum to 1 only within {rows:.1e}")
     if not flow <= 100 * rtol:
         faults.append(f"the flow is not that of the policy, by {flow:.1e}")
     if not abs(recorded - found) <= rtol * max(found, float(uniform.exploitability)):
         faults.append(f"the recorded exploitability is off by {abs(recorded - found):.1e}")
-    print(f"exploitability {found:.17g} (recorded {recorded:.17g})")
-    print("\n".join(faults) if faults else "the files agree with the game")
-    return DIFFERENT if faults else 0
+    return f"{found:.17g}", faults
+
+
+def _play(solution: Any) -> tuple[str, list[str]]:
+    """Exploitability against the saved crowd by playing, and what is wrong."""
+    import math
+
+    import jax
+    import jax.numpy as jnp
+
+    from nashfield.dynamics.agents import agents_of
+    from nashfield.dynamics.draws import Draws
+    from nashfield.dynamics.rollout import play_returns
+
+    game, crowd, solver = solution.game, solution.flow, solution.solver
+    returns = play_returns(
+        agents_of(game, solution.policy),
+        crowd,
+        Draws(jax.random.key(0)),
+        num_trajectories=_NUM_AGENTS,
+        num_steps=solver.num_evaluation_steps,
+    )
+    found = float(game.optimal_value(crowd)) - float(jnp.mean(returns))
+    shares = 1 / _NUM_AGENTS + 1 / solver.num_evaluations
+    error = float(jnp.std(returns)) * math.sqrt(shares)
+    faults = []
+    if not abs(found - solution.exploitability) <= _STANDARD_ERRORS * error:
+        faults.append(
+            "the recorded exploitability is off by "
+            f"{abs(found - solution.exploitability) / error:.1f} standard errors"
+        )
+    return f"{found:.6g} by {_NUM_AGENTS} agents", faults

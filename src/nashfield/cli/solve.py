@@ -2,13 +2,13 @@
 
 import argparse
 import json
-import math
 import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
-from nashfield.cli import ERROR, prepare
+from nashfield.cli import ERROR, prepare, report
+from nashfield.registry import SOLVERS, find
 from nashfield.results import NashfieldError, Result
 
 
@@ -21,26 +21,50 @@ def main(args: argparse.Namespace) -> int:
         raise NashfieldError("--resume goes on with the run in --out DIR: say which")
     game = load_game(args.game, dict(args.set))
     solver = load_solver(args.solver, dict(args.solver_set))
+    _check_solves(args, game, solver)
     out = Path(args.out) if args.out else _fresh_folder(args.game, args.solver)
     try:
         solution = _run(args, game, solver, out)
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(_how_to_go_on(args, out, str(interrupt))) from interrupt
-    pictures = []
-    if solution.result.ok and not args.no_plots:
-        from nashfield.plotting import save_pictures
-
-        pictures = save_pictures(solution, out)
-    if args.json:
-        print(json.dumps(_summary(args, solution, out)))
-    elif solution.result.ok:
-        _print(args, solution, out, pictures)
     if not solution.result.ok:
         from nashfield.run import failure
 
+        if args.json:
+            print(json.dumps(report.summary(args, solution, out, None)))
         print(f"nashfield: error: {failure(solution, out)}", file=sys.stderr)
         return ERROR
+    if not args.json:
+        report.print_lines(args, solution, out)
+    if solution.result is Result.UNSETTLED:
+        print(f"nashfield: warning: {report.unsettled(solution)}", file=sys.stderr)
+    # The answer is out; what follows takes its time.
+    pictures = []
+    if not args.no_plots:
+        from nashfield.plotting import save_pictures
+
+        pictures = save_pictures(solution, out)
+    anarchy = report.find_anarchy(solution)
+    if args.json:
+        print(json.dumps(report.summary(args, solution, out, anarchy)))
+        return 0
+    if anarchy is not None:
+        report.print_anarchy(anarchy)
+    if pictures:
+        print("pictures       " + " ".join(str(path) for path in pictures))
     return 0
+
+
+def _check_solves(args: argparse.Namespace, game: Any, solver: Any) -> None:
+    """Raises NashfieldError, which names those that do, where the solver cannot take the game."""
+    if isinstance(game, solver.games):
+        return
+    able = [name for name in sorted(SOLVERS) if isinstance(game, _games_of(name))]
+    raise NashfieldError(f"{args.solver} does not solve {args.game}; these do: {', '.join(able)}")
+
+
+def _games_of(name: str) -> tuple[type, ...]:
+    return find(SOLVERS, name, "solver").games
 
 
 def _run(args: argparse.Namespace, game: Any, solver: Any, out: Path) -> Any:
@@ -84,42 +108,3 @@ def _how_to_go_on(args: argparse.Namespace, out: Path, saved: str) -> str:
     words += ["--no-plots"] if args.no_plots else []
     words += ["--json"] if args.json else []
     return f"{message}; go on with: {shlex.join([*words, '--out', str(out), '--resume'])}"
-
-
-def _summary(args: argparse.Namespace, solution: Any, out: Path) -> dict[str, Any]:
-    return {
-        "game": args.game,
-        "solver": args.solver,
-        "iterations": int(solution.num_steps),
-        "exploitability": _finite(solution.exploitability),
-        "initial_exploitability": _finite(solution.stats["initial_exploitability"]),
-        "seconds": solution.stats["seconds"],
-        "compile_seconds": solution.stats["compile_seconds"],
-        "result": Result(solution.result).name.lower(),
-        "out": str(out),
-    }
-
-
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None  # JSON knows no NaN
-
-
-def _print(args: argparse.Namespace, solution: Any, out: Path, pictures: list[Path]) -> None:
-    stats = solution.stats
-    rate = int(solution.num_steps) / max(stats["seconds"], 1e-9)
-    print(
-        f"{args.game} by {args.solver}: {solution.result.message} ({int(solution.num_steps)} "
-        f"iterations in {stats['seconds']:.2f} s, {rate:.0f}/s; compiled in "
-        f"{stats['compile_seconds']:.2f} s)"
-    )
-    initial = stats["initial_exploitability"]
-    share = f", {solution.exploitability / initial:.2g} of that of the start" if initial else ""
-    print(f"exploitability {solution.exploitability:.6g}{share}")
-    if solution.result is Result.MAX_ITERATIONS and args.tolerance > 0:
-        print(
-            f"the tolerance {args.tolerance:g} was not reached: go on with more --iterations and "
-            "--resume, or try another --seed or --solver"
-        )
-    print(f"run folder     {out}")
-    if pictures:
-        print("pictures       " + " ".join(str(path) for path in pictures))

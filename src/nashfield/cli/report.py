@@ -1,0 +1,136 @@
+"""What `nashfield solve` says of a solution: in lines, and as one JSON object."""
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+from nashfield.results import Result
+
+
+def print_lines(args: argparse.Namespace, solution: Any, out: Path) -> None:
+    """Prints how the run ended and how good the answer is."""
+    stats = solution.stats
+    rate = int(solution.num_steps) / max(stats["seconds"], 1e-9)
+    print(
+        f"{args.game} by {args.solver}: {solution.result.message.partition(':')[0]} "
+        f"({int(solution.num_steps)} iterations in {stats['seconds']:.2f} s, {rate:.0f}/s; "
+        f"compiled in {stats['compile_seconds']:.2f} s)"
+    )
+    name = policy_name(solution.policy)
+    if name:
+        print(f"policy         {name}")
+    share = _share(solution.exploitability, stats["initial_exploitability"])
+    print(f"exploitability {solution.exploitability:.6g}{share}")
+    follows = "gradient_norm" in solution.history
+    if _timeless(solution.game):
+        print(f"social welfare {solution.social_welfare:.6g}")
+    if follows:
+        print(f"gradient norm  {solution.gradient_norm:.6g}")
+    if solution.result is not Result.CONVERGED and args.tolerance > 0:
+        advice = (
+            "a solver that follows a gradient comes to rest where that vanishes, which need not "
+            "be near Nash"
+            if follows
+            else "go on with more --iterations and --resume, or try another --seed or --solver"
+        )
+        print(f"the tolerance {args.tolerance:g} was not reached: {advice}")
+    print(f"run folder     {out}", flush=True)
+
+
+def print_anarchy(anarchy: dict[str, float | None]) -> None:
+    """Prints the price of anarchy."""
+    ratio = "" if anarchy["ratio"] is None else f" {anarchy['ratio']:.6g}"
+    print(
+        f"price of anarchy{ratio}: the social optimum is at least {anarchy['optimum']:.6g}, a gap "
+        f"of {anarchy['gap']:.6g}"
+    )
+
+
+def summary(
+    args: argparse.Namespace, solution: Any, out: Path, anarchy: dict[str, float | None] | None
+) -> dict[str, Any]:
+    """The object that --json prints."""
+    found = {
+        "game": args.game,
+        "solver": args.solver,
+        "iterations": int(solution.num_steps),
+        "exploitability": _finite(solution.exploitability),
+        "initial_exploitability": _finite(solution.stats["initial_exploitability"]),
+        "social_welfare": _finite(solution.social_welfare),
+    }
+    if "gradient_norm" in solution.history:
+        found["gradient_norm"] = _finite(solution.gradient_norm)
+    if anarchy is not None:
+        found["price_of_anarchy"] = anarchy
+    return found | {
+        "seconds": solution.stats["seconds"],
+        "compile_seconds": solution.stats["compile_seconds"],
+        "result": Result(solution.result).name.lower(),
+        "out": str(out),
+    }
+
+
+def find_anarchy(solution: Any) -> dict[str, float | None] | None:
+    """Social optimum, gap and ratio; None where the library does not seek them."""
+    from nashfield.dynamics.linear import MAX_TABLE_STATES
+    from nashfield.games.base import StationaryGame
+
+    game = solution.game
+    if not isinstance(game, StationaryGame) or game.num_states > MAX_TABLE_STATES:
+        return None
+    from nashfield.metrics import price_of_anarchy
+
+    found = price_of_anarchy(game, solution.policy)
+    return {name: _finite(float(getattr(found, name))) for name in ("optimum", "gap", "ratio")}
+
+
+def unsettled(solution: Any) -> str:
+    """What to say of a stationary mean field that does not rest."""
+    from nashfield.dynamics.stationary import settle
+    from nashfield.policies import as_table
+
+    game = solution.game
+    _, residual = settle(game, as_table(game, solution.policy))
+    steps = int(game.settling_steps)
+    return f"{solution.result.message} (residual {float(residual):.2g} after {steps} steps)"
+
+
+def policy_name(policy: Any) -> str:
+    """Name and parameters of a policy that has some, such as SoftThreshold(theta=0.4803)."""
+    import jax
+    import numpy as np
+
+    from nashfield.policies import AbstractPolicy
+
+    if not isinstance(policy, AbstractPolicy):
+        return ""
+    parameters = policy.split()[0]
+    numbers = {
+        name: value
+        for name in type(policy).__dataclass_fields__
+        if (value := getattr(parameters, name)) is not None
+    }
+    if all(hasattr(x, "dtype") and np.ndim(x) == 0 for x in numbers.values()):
+        text = ", ".join(f"{name}={float(value):.4g}" for name, value in numbers.items())
+    else:
+        text = f"{sum(leaf.size for leaf in jax.tree.leaves(parameters))} parameters"
+    return f"{type(policy).__name__}({text})"
+
+
+def _share(exploitability: float, initial: float) -> str:
+    """How that of the end compares with that of the start."""
+    if not initial:
+        return ""
+    share = exploitability / initial
+    return f", {share:.2g} {'times' if share > 1 else 'of'} that of the start"
+
+
+def _timeless(game: Any) -> bool:
+    from nashfield.games.base import FiniteGame
+
+    return not isinstance(game, FiniteGame)
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None  # JSON knows no NaN
