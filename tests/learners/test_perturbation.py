@@ -22,11 +22,12 @@ LOGITS = np.array([[0.3, -0.2], [0.0, 0.5], [-0.4, 0.1]])
 NOISE_FREE = SimultaneousPerturbation(critic=ExactCritic())
 
 
+@eqx.filter_jit
 def value(game, policy, mean_field=None):
     """J, against the policy's own crowd if none is given."""
     table = policy.table(game)
     mean_field = nf.stationary_mean_field(game, table) if mean_field is None else mean_field
-    return float(nf.policy_values(game, table, mean_field).value)
+    return nf.policy_values(game, table, mean_field).value
 
 
 @eqx.filter_jit
@@ -68,7 +69,9 @@ def test_one_parameter_gives_the_central_difference(precision, policy):
 def test_both_sides_are_projected():
     game, policy = MalwareSpread(inclusive=True), SoftThreshold(0.95, 0.05)
     mean_field = nf.stationary_mean_field(game, policy.table(game))
-    edge, inside = (value(game, SoftThreshold(t, 0.05), mean_field) for t in (1.0, 0.85))
+    edge, inside = (
+        value(game, SoftThreshold(jnp.asarray(t), 0.05), mean_field) for t in (1.0, 0.85)
+    )
     estimate = NOISE_FREE.partial(game, policy, mean_field, key=jax.random.key(0))
     np.testing.assert_allclose(estimate.theta, (edge - inside) / 0.2, atol=1e-10)
 
@@ -93,14 +96,9 @@ def test_gaussian_against_quadrature(total):
     game, policy, size = MalwareSpread(inclusive=True), SoftThreshold(0.5, 0.05), 0.05
     mean_field = nf.stationary_mean_field(game, policy.table(game))
 
-    @jax.jit
     def worth(theta):
-        side = SoftThreshold(theta, 0.05)
-        return nf.policy_values(
-            game,
-            side.table(game),
-            nf.stationary_mean_field(game, side.table(game)) if total else mean_field,
-        ).value
+        side = SoftThreshold(jnp.asarray(theta), 0.05)
+        return value(game, side, None if total else mean_field)
 
     nodes, weights = np.polynomial.hermite_e.hermegauss(40)
     inside = np.abs(nodes) < 8  # those beyond weigh nothing, and would leave [0, 1]
