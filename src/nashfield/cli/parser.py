@@ -9,6 +9,7 @@ from nashfield.results import NashfieldError
 
 DEFAULT_SOLVER = "auto"
 DEFAULT_ITERATIONS = 10_000
+DEFAULT_GRADIENT_STEPS = 500
 DEFAULT_TOLERANCE = 1e-4
 
 _EXAMPLES = """examples:
@@ -89,9 +90,18 @@ def _add(commands: Any, name: str, module: str, text: str, **kwargs: Any) -> _Pa
 
 
 def _catalogue(commands: Any, name: str) -> _Parser:
-    text = "list the games of the zoo" if name == "games" else "list the solvers"
+    text = (
+        "list the games of the zoo, or tell of one"
+        if name == "games"
+        else "list the solvers, or tell of one"
+    )
     parser = _add(commands, name, "catalogue", text)
-    parser.add_argument("--json", action="store_true", help="one line: a list of objects")
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="tell of this one and its parameters"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="one line: a list of objects, or one of them"
+    )
     return parser
 
 
@@ -107,17 +117,17 @@ def _solve(commands: Any) -> _Parser:
     add(
         "--iterations",
         type=_count,
-        default=DEFAULT_ITERATIONS,
         metavar="N",
-        help="at most so many, those before a resumption included (default %(default)s)",
+        help="at most so many, those before a resumption included (default "
+        f"{DEFAULT_ITERATIONS}; {DEFAULT_GRADIENT_STEPS} where a gradient is followed)",
     )
     add(
         "--tolerance",
         type=_tolerance,
-        default=DEFAULT_TOLERANCE,
         metavar="X",
         help="stop once the exploitability is at most X times that of the start, the uniform "
-        "policy (default %(default)s; 0 does all iterations)",
+        f"policy (default {DEFAULT_TOLERANCE}; 0, which does all iterations, where a gradient is "
+        "followed)",
     )
     add(
         "--seed",

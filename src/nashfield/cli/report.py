@@ -22,19 +22,15 @@ def print_lines(args: argparse.Namespace, solution: Any, out: Path) -> None:
         print(f"policy         {name}")
     share = _share(solution.exploitability, stats["initial_exploitability"])
     print(f"exploitability {solution.exploitability:.6g}{share}")
-    follows = "gradient_norm" in solution.history
     if _timeless(solution.game):
         print(f"social welfare {solution.social_welfare:.6g}")
-    if follows:
+    if "gradient_norm" in solution.history:
         print(f"gradient norm  {solution.gradient_norm:.6g}")
     if solution.result is not Result.CONVERGED and args.tolerance > 0:
-        advice = (
-            "a solver that follows a gradient comes to rest where that vanishes, which need not "
-            "be near Nash"
-            if follows
-            else "go on with more --iterations and --resume, or try another --seed or --solver"
+        print(
+            f"the tolerance {args.tolerance:g} was not reached: go on with more --iterations and "
+            "--resume, or try another --seed or --solver"
         )
-        print(f"the tolerance {args.tolerance:g} was not reached: {advice}")
     print(f"run folder     {out}", flush=True)
 
 
@@ -98,6 +94,8 @@ def unsettled(solution: Any) -> str:
 
 def policy_name(policy: Any) -> str:
     """Name and parameters of a policy that has some, such as SoftThreshold(theta=0.4803)."""
+    import dataclasses
+
     import jax
     import numpy as np
 
@@ -107,9 +105,9 @@ def policy_name(policy: Any) -> str:
         return ""
     parameters = policy.split()[0]
     numbers = {
-        name: value
-        for name in type(policy).__dataclass_fields__
-        if (value := getattr(parameters, name)) is not None
+        field.name: value
+        for field in dataclasses.fields(policy)
+        if (value := getattr(parameters, field.name)) is not None
     }
     if all(hasattr(x, "dtype") and np.ndim(x) == 0 for x in numbers.values()):
         text = ", ".join(f"{name}={float(value):.4g}" for name, value in numbers.items())

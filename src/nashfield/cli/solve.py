@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nashfield.cli import ERROR, prepare, report
+from nashfield.cli.parser import DEFAULT_GRADIENT_STEPS, DEFAULT_ITERATIONS, DEFAULT_TOLERANCE
 from nashfield.registry import SOLVERS, find
 from nashfield.results import NashfieldError, Result
 
@@ -22,6 +23,7 @@ def main(args: argparse.Namespace) -> int:
     game = load_game(args.game, dict(args.set))
     solver = load_solver(args.solver, dict(args.solver_set))
     _check_solves(args, game, solver)
+    _fill_in(args, solver)
     out = Path(args.out) if args.out else _fresh_folder(args.game, args.solver)
     try:
         solution = _run(args, game, solver, out)
@@ -63,6 +65,19 @@ def _check_solves(args: argparse.Namespace, game: Any, solver: Any) -> None:
     raise NashfieldError(f"{args.solver} does not solve {args.game}; these do: {', '.join(able)}")
 
 
+def _fill_in(args: argparse.Namespace, solver: Any) -> None:
+    """Sets what was left open.
+
+    A solver that trains its own policy may pass an equilibrium on its way to a social optimum, and
+    where states are points its exploitability is noisy: neither is a reason to stop.
+    """
+    trains = solver.starts_itself
+    if args.iterations is None:
+        args.iterations = DEFAULT_GRADIENT_STEPS if trains else DEFAULT_ITERATIONS
+    if args.tolerance is None:
+        args.tolerance = 0.0 if trains else DEFAULT_TOLERANCE
+
+
 def _games_of(name: str) -> tuple[type, ...]:
     return find(SOLVERS, name, "solver").games
 
@@ -77,7 +92,7 @@ def _run(args: argparse.Namespace, game: Any, solver: Any, out: Path) -> Any:
         solver,
         num_iterations=args.iterations,
         # The floor lets a start that is already an equilibrium count as solved.
-        atol=1e-13,
+        atol=1e-13 if args.tolerance > 0 else 0.0,
         rtol=args.tolerance,
         out=out,
         resume=args.resume,
