@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from nashfield.dynamics.agents import agents_of
-from nashfield.dynamics.draws import Draws
+from nashfield.dynamics.draws import check_generator, draws_of
 from nashfield.dynamics.elimination import least_squares, solve
 from nashfield.dynamics.rollout import Paths, play_paths
 from nashfield.dynamics.stationary_values import policy_values
@@ -173,13 +173,16 @@ class LeastSquaresCritic(AbstractCritic):
         num_steps: length of each; at least 2.
         degree: of a polynomial of what is seen of a state, in place of one feature a state; None
             stands for one feature a state, and where states are points for 3.
+        generator: "jax", or "hash", which is several times faster; see `dynamics.draws`.
     """
 
     num_trajectories: int = eqx.field(static=True, default=100)
     num_steps: int = eqx.field(static=True, default=200)
     degree: int | None = eqx.field(static=True, default=None)
+    generator: str = eqx.field(static=True, default="jax")
 
     def __check_init__(self):
+        check_generator(self.generator)
         check_size("num_trajectories", self.num_trajectories)
         check_size("num_steps", self.num_steps, least=2)
         if self.degree is not None:
@@ -190,7 +193,8 @@ class LeastSquaresCritic(AbstractCritic):
     ) -> AbstractValues:
         """See `AbstractCritic.values`."""
         sizes = {"num_trajectories": self.num_trajectories, "num_steps": self.num_steps}
-        paths = play_paths(agents_of(game, policy), mean_field, Draws(key), **sizes)
+        draws = draws_of(key, self.generator)
+        paths = play_paths(agents_of(game, policy), mean_field, draws, **sizes)
         rewards = jnp.asarray(paths.rewards, float)
         discount = jnp.asarray(game.discount, float)
         level = jnp.mean(rewards[:-1]) / (1 - discount)

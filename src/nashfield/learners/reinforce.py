@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from nashfield.dynamics.agents import FiniteAgents, PointAgents, agents_of
-from nashfield.dynamics.draws import Draws
+from nashfield.dynamics.draws import check_generator, draws_of
 from nashfield.dynamics.rollout import Paths, play_paths
 from nashfield.games.zoo._checks import check_size
 from nashfield.learners.critic import AbstractBaseline, BatchMean
@@ -35,13 +35,16 @@ class Reinforce(AbstractGradient):
         num_trajectories: how many the mean is taken over.
         num_steps: length of each.
         baseline: what is subtracted from the returns; None for nothing.
+        generator: "jax", or "hash", which is several times faster; see `dynamics.draws`.
     """
 
     num_trajectories: int = eqx.field(static=True, default=100)
     num_steps: int = eqx.field(static=True, default=200)
     baseline: AbstractBaseline | None = None
+    generator: str = eqx.field(static=True, default="jax")
 
     def __check_init__(self):
+        check_generator(self.generator)
         check_size("num_trajectories", self.num_trajectories)
         check_size("num_steps", self.num_steps)
         if isinstance(self.baseline, BatchMean) and self.num_trajectories < 2:
@@ -77,7 +80,7 @@ def _estimate(rule: Reinforce, game: Any, policy: AbstractPolicy, mean_field: An
     size = -(-rule.num_trajectories // num_blocks)
 
     def block(index) -> Any:
-        draws = Draws(jax.random.fold_in(key, index))
+        draws = draws_of(jax.random.fold_in(key, index), rule.generator)
         sizes = {"num_trajectories": size, "num_steps": rule.num_steps}
         paths = play_paths(agents, mean_field, draws, **sizes)
         weights = returns = returns_to_go(paths.rewards, discount)
