@@ -7,7 +7,7 @@ import pytest
 
 import nashfield as nf
 from nashfield.registry import GAMES, find
-from nashfield.solvers import auto
+from nashfield.solvers import auto, auto_rounds
 
 
 def solve(game, num_iterations, **options):
@@ -104,8 +104,8 @@ def test_single_precision():
 
 def test_searches_again_when_it_stalls():
     game = nf.games.LeftRight()  # solved to the last digit at once: every later round stalls
-    num_rounds = sum(range(1, 2 + auto._MAX_STALLS))
-    solution, _ = solve(game, auto._ROUND * (1 + num_rounds))
+    num_rounds = sum(range(1, 2 + auto_rounds.MAX_STALLS))
+    solution, _ = solve(game, auto_rounds.ROUND * (1 + num_rounds))
     assert int(solution.state.num_searches) > 1
 
 

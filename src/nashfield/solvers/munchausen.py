@@ -6,12 +6,15 @@ import jax.numpy as jnp
 from jaxtyping import Float, PRNGKeyArray
 
 from nashfield.dynamics import sweep
+from nashfield.dynamics.linear import discounted
+from nashfield.dynamics.stationary_values import stage
 from nashfield.dynamics.values import backward
-from nashfield.games.base import Game
+from nashfield.games.base import FiniteGame, Game, StationaryGame
+from nashfield.mean_fields import FiniteFlow
 from nashfield.solvers._checks import check_number
 from nashfield.solvers.base import AbstractSolver, StepInfo
 from nashfield.solvers.online_mirror_descent import logits
-from nashfield.typing import Array, Scalar, scalar
+from nashfield.typing import Array, Scalar, ScalarLike, scalar
 
 
 class MunchausenOnlineMirrorDescent(AbstractSolver):
@@ -47,19 +50,19 @@ class MunchausenOnlineMirrorDescent(AbstractSolver):
     def step(
         self, game: Game, state: Float[Array, "*T S A"], *, key: PRNGKeyArray
     ) -> tuple[Float[Array, "*T S A"], StepInfo]:
-        """One sweep, and one more pass backward for the values with the entropy bonus."""
+        """One sweep, and once more the values, now with the entropy bonus."""
         log_policy = jax.nn.log_softmax(state)
         policy = jnp.exp(log_policy)
         current = sweep(game, policy)
         bonus = (1 - self.munchausen) * self.temperature
-
-        def choose(slices, action_values):
-            # q = M - munchausen * temperature * log pi: V = sum_b pi [q - bonus * log pi].
-            policy_t, log_policy_t = slices
-            values = jnp.sum(policy_t * (action_values - bonus * log_policy_t), -1)
-            return values.astype(policy_t.dtype)
-
-        action_values = backward(game, (policy, log_policy), current.flow, choose).action_values
+        if isinstance(game, StationaryGame):
+            # V is linear in the reward: the bonus is worth what its own discounted sum is.
+            kernel, _, discount = stage(game, current.flow, policy.dtype)
+            entropy = -jnp.sum(policy * log_policy, -1)
+            paid = discounted(kernel, policy, (bonus * entropy).astype(policy.dtype), discount)
+            action_values = current.advantages + discount * kernel.expect(paid)
+        else:
+            action_values = _backward(game, policy, log_policy, current.flow, bonus)
         # Softmax does not see the shift by the maximum, and the logits keep their digits.
         scaled = self.munchausen * log_policy + action_values / self.temperature
         scaled = (scaled - jnp.max(scaled, -1, keepdims=True)).astype(state.dtype)
@@ -68,3 +71,21 @@ class MunchausenOnlineMirrorDescent(AbstractSolver):
     def policy(self, game: Game, state: Float[Array, "*T S A"]) -> Float[Array, "*T S A"]:
         """Softmax of the logits."""
         return jax.nn.softmax(state)
+
+
+def _backward(
+    game: FiniteGame,
+    policy: Float[Array, "T S A"],
+    log_policy: Float[Array, "T S A"],
+    flow: FiniteFlow,
+    bonus: ScalarLike,
+) -> Float[Array, "T S A"]:
+    """Action values along the policy with `bonus` times its entropy paid."""
+
+    def choose(slices, action_values):
+        # q = M - munchausen * temperature * log pi: V = sum_b pi [q - bonus * log pi].
+        policy_t, log_policy_t = slices
+        values = jnp.sum(policy_t * (action_values - bonus * log_policy_t), -1)
+        return values.astype(policy_t.dtype)
+
+    return backward(game, (policy, log_policy), flow, choose).action_values

@@ -1,6 +1,5 @@
 """A random chain whose transitions and rewards bend with the crowd, without an end."""
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
@@ -57,7 +56,7 @@ class StationaryGarnet(StationaryGame):
     bend_weight: Scalar
     reward_weight: Scalar
     crowd_weight: Scalar
-    discount: Scalar
+    discount: Array | float
     seed: Int[Array, ""]
     base: Float[Array, "S A S"]
     bend: Float[Array, "S A S S"]
@@ -92,7 +91,8 @@ class StationaryGarnet(StationaryGame):
         self.num_states, self.num_actions = num_states, num_actions
         self.num_branches, self.num_noises = num_branches, num_noises
         # Arrays, so that other numbers compile nothing.
-        self.settling_steps, self.seed = np.asarray(settling_steps), np.asarray(seed)
+        self.settling_steps = np.asarray(settling_steps)  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.seed = np.asarray(seed)
         self.base_weight, self.bend_weight = scalar(base_weight), scalar(bend_weight)
         self.reward_weight, self.crowd_weight = scalar(reward_weight), scalar(crowd_weight)
         check_number("base_weight", self.base_weight, least=0.0)

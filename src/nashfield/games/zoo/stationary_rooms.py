@@ -16,17 +16,19 @@ from nashfield.typing import Array, Scalar, ScalarLike, array, scalar
 
 _ROOMS, _DOORS, _WALL = ".....#.....", "...........", "##.#####.##"
 ROOMS = (_ROOMS, _ROOMS, _DOORS, _ROOMS, _ROOMS, _WALL, _ROOMS, _ROOMS, _DOORS, _ROOMS, _ROOMS)
+_WIND = (0.1, 0.1, 0.4, 0.1, 0.3)
 
 
 class StationaryFourRooms(StationaryGame):
     """Exploration without an end: everyone is paid for staying where few others are.
 
     An agent's own step and a random one add up; where the sum of both leads into a wall or out of
-    the map, the agent stays where it is. Reward -aversion * log max(mu(x), floor). If all play the
-    uniform policy the crowd spreads evenly, which is an equilibrium. Source: Geist et al. (2022),
-    "Concave utility reinforcement learning: the mean-field game viewpoint" (exploration of four
-    rooms), in the stationary form of bench-mfg-suite 0.1.3, whose map and constants are the
-    defaults.
+    the map, the agent stays where it is. Reward -aversion * log max(mu(x), floor). Unless told
+    otherwise a wind blows to the right. Where all random steps are alike, the uniform policy
+    spreads the crowd evenly, which is an equilibrium. Source: Geist et al. (2022), "Concave utility
+    reinforcement learning: the mean-field game viewpoint" (exploration of four rooms), in the
+    stationary form of bench-mfg-suite 0.1.3, whose map and constants are the defaults, but for the
+    wind.
 
     States are all cells, walls included, which an agent can only leave.
 
@@ -43,7 +45,7 @@ class StationaryFourRooms(StationaryGame):
     noise: Float[Array, "A"]
     aversion: Scalar
     floor: Scalar
-    discount: Scalar
+    discount: Array | float
     initial_law: Float[Array, "S"]
     num_states: int = eqx.field(init=False)
     num_actions: int = eqx.field(init=False, default=5)
@@ -67,7 +69,7 @@ class StationaryFourRooms(StationaryGame):
         self.rows = tuple(rows)
         free = ~self._walls
         self.num_states = free.size
-        self.noise = array(np.full(5, 0.2) if noise is None else noise)
+        self.noise = array(_WIND if noise is None else noise)
         self.aversion, self.floor = scalar(aversion), scalar(floor)
         self.discount = scalar(discount)
         self.initial_law = array(free / free.sum() if initial_law is None else initial_law)
