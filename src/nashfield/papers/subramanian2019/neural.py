@@ -30,7 +30,7 @@ _NEVER = 1e-3
 _BASELINES = {
     "no baseline": None,
     "exact V": ExactCritic(),
-    "learnt V": LeastSquaresCritic(num_trajectories=10, num_steps=200),
+    "learnt V": LeastSquaresCritic(10, 200, generator="hash"),
 }
 
 
@@ -54,11 +54,11 @@ def learn(
 
 def _learn(name: str, baseline: Any, num_seeds: int, key: PRNGKeyArray, tell) -> dict[str, Any]:
     game = MalwareSpread()
-    gradient = Reinforce(num_trajectories=10, num_steps=200, baseline=baseline)
+    gradient = Reinforce(10, 200, baseline, generator="hash")
 
     def make_solver(key: PRNGKeyArray) -> LocalEquilibrium:
         start = Neural((5, 5)).begin(game, key=jax.random.fold_in(key, NUM_ITERATIONS))
-        return LocalEquilibrium(start, gradient=gradient, crowd=CROWD, optimizer=Adam(0.1))
+        return LocalEquilibrium(start, gradient, CROWD, Adam(0.1))
 
     def report(k: int) -> None:
         tell(f"malware, neural policy, {name}: {k}/{NUM_ITERATIONS} steps of {num_seeds} seeds")
