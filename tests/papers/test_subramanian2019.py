@@ -24,7 +24,7 @@ def test_curves_are_those_of_the_sheet():
     from nashfield.games.zoo.malware import MalwareSpread
 
     thetas = np.array([[0.2, 0.3], [0.395, 0.4], [0.6, 1.0]])
-    found = malware.exact_curves(MalwareSpread(), thetas)
+    found = jax.tree.map(np.asarray, malware.exact_curves(MalwareSpread(), thetas))
     np.testing.assert_allclose(found["J"][0], [-3.781075, -3.792271], atol=1e-6)
     np.testing.assert_allclose(found["J"][1], [-3.836141] * 2, atol=1e-6)
     np.testing.assert_allclose(

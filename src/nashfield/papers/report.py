@@ -44,14 +44,14 @@ class Row:
     def within(cls, name: str, paper: float, ours: float, bounds: tuple[float, float], **more):
         """A row whose bar is bounds, inclusive, on our number rounded to 4 decimals."""
         low, high = bounds
-        agrees = low <= round(float(ours), 4) <= high
-        return cls(name, paper, float(ours), agrees=agrees, bar=f"in [{low:g}, {high:g}]", **more)
+        agrees = low <= round(ours, 4) <= high
+        return cls(name, paper, ours, agrees=agrees, bar=f"in [{low:g}, {high:g}]", **more)
 
     @classmethod
     def near(cls, name: str, paper: float, ours: float, tolerance: float, **more) -> "Row":
         """A row whose bar is a distance."""
-        agrees = abs(float(ours) - paper) <= tolerance
-        return cls(name, paper, float(ours), agrees=agrees, bar=f"within {tolerance:g}", **more)
+        agrees = abs(ours - paper) <= tolerance
+        return cls(name, paper, ours, agrees=agrees, bar=f"within {tolerance:g}", **more)
 
 
 @dataclass(frozen=True)
