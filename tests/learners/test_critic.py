@@ -62,12 +62,11 @@ def test_a_table_is_the_value_of_the_sampled_chain(precision, monkeypatch):
     np.testing.assert_allclose(values.value, expected[states[0]].mean(), **tolerance)
 
 
-@pytest.mark.parametrize("degree", [None, 6])
-def test_it_comes_near_the_exact_values(precision, degree):
+def test_a_polynomial_comes_near_the_exact_values(precision):
     game, policy = MalwareSpread(num_states=21), SoftThreshold(0.4, 0.2)
     mean_field = nf.stationary_mean_field(game, policy.table(game))
     exact = learn(ExactCritic(), game, policy, mean_field)
-    learnt = learn(LeastSquaresCritic(2000, 100, degree), game, policy, mean_field)
+    learnt = learn(LeastSquaresCritic(2000, 100, 6), game, policy, mean_field)
     likely = np.asarray(mean_field.states) > 0.01
     error = np.asarray(learnt.table - exact.table)[likely]
     assert np.abs(error).max() < 0.1  # of a spread of about 1
@@ -98,20 +97,14 @@ def test_states_that_never_differ(precision, segment):
     np.testing.assert_allclose(values.at(jnp.array([0.9])), -2)
 
 
-def test_seeds_are_batched(triangle):
-    policy = SoftThreshold(0.4, 0.2)
-    mean_field = nf.stationary_mean_field(triangle, policy.table(triangle))
-    rule = LeastSquaresCritic(20, 20)
-    keys = jax.random.split(KEY, 3)
-
-    batched = jax.vmap(lambda key: learn(rule, triangle, policy, mean_field, key).value)(keys)
-    single = [learn(rule, triangle, policy, mean_field, key).value for key in keys]
-    np.testing.assert_allclose(batched, single, rtol=1e-6)
-
-
 def test_exact_values_need_a_table(segment):
     with pytest.raises(nf.ParameterError, match="those of Segment are points: take LeastSquares"):
         ExactCritic().values(segment, SoftThreshold(), None, key=KEY)
+
+
+def test_unknown_generators_are_refused():
+    with pytest.raises(nf.ParameterError, match='generator must be "jax" or "hash"'):
+        LeastSquaresCritic(generator="dice")
 
 
 @pytest.mark.parametrize(
