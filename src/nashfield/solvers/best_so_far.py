@@ -7,8 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, PRNGKeyArray
 
+from nashfield.dynamics import sweep
 from nashfield.games.base import Game
-from nashfield.solvers.base import AbstractSolver, StepInfo
+from nashfield.policies import as_table
+from nashfield.solvers.base import AbstractSolver, Outcome, StepInfo
 from nashfield.typing import Array
 
 
@@ -17,12 +19,12 @@ class Best(eqx.Module):
 
     Attributes:
         inner: the wrapped solver's own state, after the step that judged its last iterate.
-        policy: (T, S, A), the best iterate so far.
+        policy: the best iterate so far, (T, S, A) or a policy with parameters.
         info: what is known of it.
     """
 
     inner: Any
-    policy: Float[Array, "*T S A"]
+    policy: Any
     info: StepInfo
 
 
@@ -61,6 +63,11 @@ class BestSoFar(AbstractSolver):
         )
         return Best(inner, policy, kept), state.info
 
-    def policy(self, game: Game, state: Best) -> Float[Array, "*T S A"]:
+    def policy(self, game: Game, state: Best) -> Any:
         """The best so far."""
         return state.policy
+
+    def outcome(self, game: Game, state: Best, *, key: PRNGKeyArray) -> Outcome:
+        """See `AbstractSolver.outcome`; what is known is what the wrapped solver's step said."""
+        swept = sweep(game, as_table(game, state.policy))
+        return Outcome(state.policy, swept.flow, state.info, swept.residual)

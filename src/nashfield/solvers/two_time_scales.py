@@ -41,15 +41,15 @@ class Following(eqx.Module):
 class TwoTimeScales(AbstractSolver):
     """Policy and mean field move together, the mean field on the faster time scale.
 
-    theta <- [theta + alpha_k G]_Theta, with G the partial gradient dJ(theta, z)/dtheta, and
-    z <- z + beta_k [PhiHat(z, pi_theta) - z], from z = the initial law. Both step sizes are
-    scale / (1 + k)^power. Converges to local stationary mean-field equilibria (LSMFE) if
-    sum alpha = sum beta = infinity, sum (alpha^2 + beta^2) < infinity and alpha / beta -> 0, all of
-    which is checked, and if Phi and the gradient are Lipschitz, the estimates unbiased with bounded variance, and
-    z' = Phi(z, pi_theta) - z has one globally stable point, Lipschitz in theta. Every report is
-    exact, of the policy against its own stationary mean field, to which z is on its way (the
-    gradient norm of a policy that jumps is that of the estimate, against z). Source: Subramanian
-    and Mahajan (2019), "Reinforcement learning in stationary mean-field games", algorithm 1.
+    theta <- [theta + alpha_k G]_Theta, with G the partial gradient dJ(theta, z)/dtheta, and z <- z
+    + beta_k [PhiHat(z, pi_theta) - z], from z = the initial law. Both step sizes are scale / (1 +
+    k)^power. Converges to local stationary mean-field equilibria (LSMFE) if sum alpha = sum beta =
+    infinity, sum (alpha^2 + beta^2) < infinity and alpha / beta -> 0, all of which is checked, and
+    if Phi and the gradient are Lipschitz, the estimates unbiased with bounded variance, and z' =
+    Phi(z, pi_theta) - z has one globally stable point, Lipschitz in theta. Every report is exact,
+    of the policy against its own stationary mean field, to which z is on its way (the gradient norm
+    of a policy that jumps is that of the estimate, against z). Source: Subramanian and Mahajan
+    (2019), "Reinforcement learning in stationary mean-field games", algorithm 1.
 
     Attributes:
         start: the first policy; None stands for `SoftThreshold` where there are two actions and one
