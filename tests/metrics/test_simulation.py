@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import binom
 
 import nashfield as nf
+from nashfield.dynamics import sweep
 from nashfield.games.kernels import Kernel
 from nashfield.metrics import Estimate
 
@@ -241,3 +242,93 @@ def test_wrong_policy():
     game = nf.games.LeftRight()
     with pytest.raises(ValueError, match=r"shape \(2, 3, 3\), but the game has .* = \(2, 3, 2\)"):
         nf.simulate(game, np.full((2, 3, 3), 1 / 3), num_agents=2)
+
+
+class Fields(nf.StationaryGame):
+    """Moves and rewards depend on where the crowd is and on what it does."""
+
+    discount: float = 0.7
+    num_states: int = eqx.field(init=False, default=2)
+    num_actions: int = eqx.field(init=False, default=2)
+
+    def initial(self):
+        return np.array([0.9, 0.1])
+
+    def transition(self, mean_field):
+        stay = jnp.array([[0.2, 0.9], [0.5, 0.1]]) * (1 - 0.5 * mean_field.joint[0, 1])
+        return nf.Dense(jnp.stack([stay, 1 - stay], -1))
+
+    def reward(self, mean_field):
+        return jnp.array([[1.0, 0.0], [0.5, 2.0]]) - 3 * mean_field.joint
+
+
+def newcomers_return(game, policies, mean_field):
+    """Return of agent 0 by a linear system over all joint states; agent i plays policies[i]."""
+    num_agents = len(policies)
+    places = list(itertools.product(range(2), repeat=num_agents))
+    chain, reward = np.zeros((len(places), len(places))), np.zeros(len(places))
+    for (i, x), a in itertools.product(enumerate(places), places):
+        weight = np.prod([policies[k][x[k], a[k]] for k in range(num_agents)])
+        joint = np.zeros((2, 2))
+        for pair in zip(x, a, strict=True):
+            joint[pair] += 1 / num_agents
+        stay = np.array([[0.2, 0.9], [0.5, 0.1]]) * (1 - 0.5 * joint[0, 1])
+        table = np.stack([stay, 1 - stay], -1)
+        rewards = np.array([[1.0, 0.0], [0.5, 2.0]]) - 3 * joint
+        reward[i] += weight * rewards[x[0], a[0]]
+        for j, y in enumerate(places):
+            chain[i, j] += weight * np.prod([table[x[k], a[k], y[k]] for k in range(num_agents)])
+    values = np.linalg.solve(np.eye(len(places)) - game.discount * chain, reward)
+    others = [np.asarray(mean_field)] * (num_agents - 1)
+    laws = [np.asarray(game.initial()), *others]
+    start = [np.prod([laws[k][x[k]] for k in range(num_agents)]) for x in places]
+    return values @ start
+
+
+@pytest.mark.parametrize("num_agents", [1, 2, 3])
+def test_a_newcomer_by_exact_values(num_agents):
+    game = Fields()
+    policy = np.array([[0.3, 0.7], [0.6, 0.4]])
+    mean_field = nf.stationary_mean_field(game, policy)
+    found = nf.simulate(game, policy, num_agents=num_agents, num_seeds=20_000)
+    advantages = sweep(game, policy).optimal_advantages
+    response = np.eye(2)[np.asarray(advantages).argmax(-1)]
+    base = newcomers_return(game, [policy] * num_agents, mean_field.states)
+    rest = [policy] * (num_agents - 1)
+    deviated = newcomers_return(game, [response, *rest], mean_field.states)
+    check(found.returns, base)
+    check(found.gains, deviated - base)
+
+
+def test_a_crowd_at_rest_stays_there(precision):
+    game = nf.games.MalwareSpread(num_states=11)
+    policy = nf.policies.Threshold(theta=0.25)
+    table = np.asarray(policy.table(game))
+    runs = {n: nf.simulate(game, policy, num_agents=n, num_seeds=100) for n in (10, 250)}
+    found = runs[250]
+    np.testing.assert_allclose(found.social_welfare, nf.social_welfare(game, table), rtol=1e-5)
+    np.testing.assert_allclose(found.exploitability, nf.exploitability(game, table), rtol=1e-4)
+    states, z = np.asarray(found.flow.states), np.asarray(found.mean_field_flow.states)
+    # Rewards after the last move weigh less than 1e-6 of the first.
+    assert len(states) - 1 == np.ceil(np.log(1e-6) / np.log(0.9))
+    # By then agent 0 is one of the crowd.
+    error = np.sqrt(z * (1 - z) / (250 * 100))
+    assert np.all(np.abs(states - z)[30:] < 4.5 * error + 1e-5)
+    # A factor of 5 from 10 to 250 agents.
+    assert 4.2 < runs[10].distance.mean / found.distance.mean < 5.8
+    assert standard_error(found.gains) < 0.5 * standard_error(runs[10].gains)
+    bias = abs(found.gain.mean - float(found.exploitability)) - 3 * standard_error(found.gains)
+    assert bias < 0.02 * float(found.exploitability)
+
+
+def test_without_a_future_one_step_is_played():
+    game = nf.games.MalwareSpread(num_states=5, discount=0.0)
+    found = nf.simulate(game, nf.uniform_policy(game), num_agents=3, num_seeds=10)
+    assert len(found.flow.states) == 2
+
+
+def test_points_are_not_simulated(without_type_checks):
+    game = nf.games.ContinuousMalwareSpread()
+    policy = nf.policies.Threshold(theta=0.5)
+    with pytest.raises(TypeError, match=r"those of ContinuousMalwareSpread are points"):
+        nf.simulate(game, policy, num_agents=3)
