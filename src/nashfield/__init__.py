@@ -48,6 +48,7 @@ _NAMES = {
     "BestSoFar": "solvers",
     "BoltzmannPolicyIteration": "solvers",
     "ExactBestResponse": "solvers",
+    "ExactEquilibrium": "solvers",
     "FictitiousPlay": "solvers",
     "FixedPoint": "solvers",
     "LocalEquilibrium": "solvers",

@@ -35,12 +35,15 @@ GAMES: dict[str, tuple[str, str]] = {
     "random-linear": ("games.zoo.random_linear", "RandomLinear"),
     "random-monotone": ("games.zoo.random_classes", "MonotoneGame"),
     "random-potential": ("games.zoo.random_classes", "PotentialGame"),
+    "stationary-four-rooms": ("games.zoo.stationary_rooms", "StationaryFourRooms"),
+    "stationary-garnet": ("games.zoo.stationary_garnet", "StationaryGarnet"),
 }
 
 SOLVERS: dict[str, tuple[str, str]] = {
     "auto": ("solvers.auto", "Auto"),
     "online-mirror-descent": ("solvers.online_mirror_descent", "OnlineMirrorDescent"),
     "boltzmann-policy-iteration": ("solvers.boltzmann", "BoltzmannPolicyIteration"),
+    "exact-equilibrium": ("solvers.exact_equilibrium", "ExactEquilibrium"),
     "fictitious-play": ("solvers.fictitious_play", "FictitiousPlay"),
     "fixed-point": ("solvers.fixed_point", "FixedPoint"),
     "local-equilibrium": ("solvers.local_equilibrium", "LocalEquilibrium"),

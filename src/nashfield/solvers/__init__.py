@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     )
     from nashfield.solvers.best_so_far import BestSoFar
     from nashfield.solvers.boltzmann import BoltzmannPolicyIteration
+    from nashfield.solvers.exact_equilibrium import ExactEquilibrium
     from nashfield.solvers.fictitious_play import FictitiousPlay
     from nashfield.solvers.fixed_point import FixedPoint
     from nashfield.solvers.local_equilibrium import LocalEquilibrium
@@ -33,6 +34,7 @@ _WHERE = {
     "BestSoFar": "best_so_far",
     "BoltzmannPolicyIteration": "boltzmann",
     "ExactBestResponse": "best_response",
+    "ExactEquilibrium": "exact_equilibrium",
     "FictitiousPlay": "fictitious_play",
     "FixedPoint": "fixed_point",
     "LocalEquilibrium": "local_equilibrium",
@@ -56,6 +58,7 @@ __all__ = [
     "BestSoFar",
     "BoltzmannPolicyIteration",
     "ExactBestResponse",
+    "ExactEquilibrium",
     "FictitiousPlay",
     "FixedPoint",
     "LocalEquilibrium",
