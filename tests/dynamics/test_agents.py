@@ -90,6 +90,23 @@ def test_policies_with_parameters_become_tables():
     np.testing.assert_array_equal(agents.table, policy.table(game))
 
 
+def test_a_certain_policy_takes_no_level():
+    game, policy = nf.games.MalwareSpread(num_states=5), nf.policies.Threshold(theta=0.5)
+    agents = agents_of(game, policy)
+    assert agents.certain
+    states = jnp.arange(5)
+    for level in (0.0, 0.999):
+        actions = agents.act(states, jnp.full(5, level, jnp.float32))
+        np.testing.assert_array_equal(actions, [0, 0, 1, 1, 1])
+    crowd = nf.stationary_mean_field(game, policy)
+    np.testing.assert_array_equal(
+        agents.rewards(crowd)(states, actions), agents.reward(states, actions, crowd)
+    )
+    # What the policy does not do still has its reward.
+    repaired = agents.reward(states, jnp.ones(5, jnp.int32), crowd)
+    np.testing.assert_allclose(repaired, game.reward(crowd)[:, 1], rtol=1e-6)
+
+
 class Points(nf.ContinuousStationaryGame):
     """x' = x + a + <z> + a level each, in the plane; parameters in double precision."""
 

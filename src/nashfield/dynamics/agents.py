@@ -26,11 +26,13 @@ class FiniteAgents(eqx.Module):
     Attributes:
         game: the game.
         table: (S, A), what the agents do.
+        certain: whether that is one action in every state, which then takes no level.
         num_levels: levels of one start or move.
     """
 
     game: StationaryGame
     table: Float[Array, "S A"]
+    certain: bool = eqx.field(static=True, default=False)
     num_levels: int = eqx.field(static=True, default=1)
 
     def start(self, levels: Float[Array, "1 N"]) -> Int[Array, "N"]:
@@ -41,6 +43,8 @@ class FiniteAgents(eqx.Module):
 
     def act(self, states: Int[Array, "N"], level: Float[Array, "N"]) -> Int[Array, "N"]:
         """Actions drawn from the policy."""
+        if self.certain:
+            return _entries(jnp.argmax(self.table, -1).astype(jnp.int32), states)
         cumulated = jnp.cumsum(jnp.asarray(self.table, level.dtype), -1)
         actions = jnp.zeros(states.shape, jnp.int32)
         for a in range(self.table.shape[1] - 1):
@@ -61,13 +65,20 @@ class FiniteAgents(eqx.Module):
         self, states: Int[Array, "N"], actions: Int[Array, "N"], mean_field: FiniteMeanField
     ) -> Float[Array, "N"]:
         """Rewards among the crowd `mean_field`, in single precision."""
-        return self.rewards(mean_field)(states, actions)
+        table = jnp.asarray(self.game.reward(mean_field), jnp.float32)
+        return _pairs(table, states, actions)
 
     def rewards(self, mean_field: FiniteMeanField) -> Callable[[Array, Array], Array]:
-        """`reward` for one crowd and many moves: what does not change is computed once."""
-        table = jnp.asarray(self.game.reward(mean_field), jnp.float32).reshape(-1)
-        num_actions = self.table.shape[1]
-        return lambda states, actions: _entries(table, num_actions * states + actions)
+        """`reward` as a function of states and of what the policy does there.
+
+        For one crowd and many moves: what does not change is computed once.
+        """
+        table = jnp.asarray(self.game.reward(mean_field), jnp.float32)
+        if self.certain:
+            choice = jnp.argmax(self.table, -1)[:, None]
+            table = jnp.take_along_axis(table, choice, -1)[:, 0]
+            return lambda states, actions: _entries(table, states)
+        return lambda states, actions: _pairs(table, states, actions)
 
     def features(self, states: Int[Array, "N"]) -> Float[Array, "N D"]:
         """What is seen of the states."""
@@ -146,8 +157,9 @@ def agents_of(game: Any, policy: AbstractPolicy | Array) -> FiniteAgents | Point
         ParameterError: a table for states that are points.
     """
     if not isinstance(game, ContinuousStationaryGame):
-        table = policy.table(game) if isinstance(policy, AbstractPolicy) else jnp.asarray(policy)
-        return FiniteAgents(game, table)
+        if isinstance(policy, AbstractPolicy):
+            return FiniteAgents(game, policy.table(game), policy.certain)
+        return FiniteAgents(game, jnp.asarray(policy))
     if not isinstance(policy, AbstractPolicy):
         raise ParameterError(
             f"states of {type(game).__name__} are points, of which there is no table: give a "
@@ -157,5 +169,11 @@ def agents_of(game: Any, policy: AbstractPolicy | Array) -> FiniteAgents | Point
 
 
 def _entries(values: Array, indices: Int[Array, "N"]) -> Array:
-    """values[indices] without the check that they lie inside."""
+    """values[indices] without the care for negative indices and such that lie outside."""
+    indices = indices.astype(jnp.uint32)
     return jnp.asarray(values).at[indices].get(mode="promise_in_bounds")
+
+
+def _pairs(table: Float[Array, "S A"], states: Array, actions: Array) -> Float[Array, "N"]:
+    """table[states, actions]."""
+    return _entries(table.reshape(-1), table.shape[1] * states + actions)

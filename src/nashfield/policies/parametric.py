@@ -18,9 +18,12 @@ class AbstractPolicy(eqx.Module):
 
     Attributes:
         fixed: names of attributes that are no parameters.
+        certain: whether it plays one action in every state, whatever its parameters; agents then
+            draw nothing for it.
     """
 
     fixed: ClassVar[tuple[str, ...]] = ()
+    certain: ClassVar[bool] = False
 
     @abc.abstractmethod
     def probabilities(self, features: Float[Array, "*N D"]) -> Float[Array, "*N A"]:

@@ -21,6 +21,7 @@ class Threshold(AbstractPolicy):
     """
 
     theta: Scalar = eqx.field(converter=scalar, default=0.5)
+    certain: ClassVar[bool] = True
     jumps: ClassVar[bool] = True
 
     def __check_init__(self):
