@@ -73,7 +73,8 @@ def build(cls: Callable, parameters: Mapping[str, Any], name: str) -> Any:
 
     Args:
         cls: a class of games or solvers.
-        parameters: per name its value, of the right type or as text ("200", "0.1", "true", "1,2").
+        parameters: per name its value, of the right type or as text ("200", "0.1", "true", "1,2");
+            parameters of a part follow its name and a dot ("optimizer.learning_rate").
         name: what the user calls `cls`, for messages.
 
     Returns:
@@ -85,7 +86,7 @@ def build(cls: Callable, parameters: Mapping[str, Any], name: str) -> Any:
     """
     known = {p.name: p for p in parameters_of(cls)}
     values = {}
-    for key, value in parameters.items():
+    for key, value in _nested(known, parameters, name).items():
         if key not in known:
             hint = suggest(key, known) if known else "it takes none"
             raise UnknownNameError(f"{name} has no parameter {key!r}; {hint}")
@@ -101,6 +102,30 @@ def build(cls: Callable, parameters: Mapping[str, Any], name: str) -> Any:
     except Exception as error:
         text = ", ".join(f"{key}={value}" for key, value in parameters.items())
         raise ParameterError(f"{name}({text}) cannot be built: {error}") from error
+
+
+def _nested(
+    known: Mapping[str, Parameter], parameters: Mapping[str, Any], name: str
+) -> dict[str, Any]:
+    """Gathers what is said of one part, {"p": "x", "p.a": 1}, in {"p": {"name", "parameters"}}."""
+    plain = {key: value for key, value in parameters.items() if "." not in key}
+    for key, value in parameters.items():
+        head, dot, rest = key.partition(".")
+        if not dot:
+            continue
+        part = known[head].part if head in known else None
+        if part is None:
+            parts = [f"{p.name}." for p in known.values() if p.part is not None]
+            hint = f"parts are {', '.join(parts)}" if parts else "it has no parts"
+            raise UnknownNameError(f"{name} has no part {head!r} to set {rest!r} of; {hint}")
+        given = plain.get(head, known[head].default)
+        if isinstance(given, eqx.Module):
+            given = next(n for n, cls in parts_of(part).items() if cls is type(given))
+        if not isinstance(given, str | Mapping):
+            raise ParameterError(f"{name}: say which {head} it is before {key}, as {head}=NAME")
+        spec = {"name": given, "parameters": {}} if isinstance(given, str) else given
+        plain[head] = {**spec, "parameters": {**spec.get("parameters", {}), rest: value}}
+    return plain
 
 
 def _parameter(cls: Any, parameter: inspect.Parameter) -> Parameter:

@@ -70,8 +70,8 @@ class AbstractAscent(AbstractSolver):
     gradient: AbstractGradient | None
     crowd: AbstractCrowd | None
     optimizer: AbstractOptimizer
-    num_evaluations: int = eqx.field(static=True)
-    num_evaluation_steps: int = eqx.field(static=True)
+    num_evaluations: int = eqx.field(static=True, default=1000)
+    num_evaluation_steps: int = eqx.field(static=True, default=200)
 
     games: ClassVar[tuple[type, ...]] = (StationaryGame, ContinuousStationaryGame)
     starts_itself: ClassVar[bool] = True
