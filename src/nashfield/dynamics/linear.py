@@ -53,7 +53,11 @@ def discounted(
 
 
 def iterated(operator: Callable, right: Float[Array, "S"]) -> Float[Array, "S"]:
-    """Solves operator(v) = right by BiCGSTAB (van der Vorst 1992)."""
+    """Solves operator(v) = right by BiCGSTAB (van der Vorst 1992); differentiable."""
     tolerance = 10 * float(jnp.finfo(right.dtype).eps)
-    solution, _ = jax.scipy.sparse.linalg.bicgstab(operator, right, tol=tolerance, maxiter=10_000)
-    return solution
+
+    def descend(operator, right):
+        return jax.scipy.sparse.linalg.bicgstab(operator, right, tol=tolerance, maxiter=10_000)[0]
+
+    # That of JAX takes its start from the right-hand side, which reverse mode refuses.
+    return jax.lax.custom_linear_solve(operator, right, descend, descend)

@@ -1,7 +1,6 @@
 """The crowd of a stationary game: where it comes to rest if everyone keeps to one policy."""
 
 import warnings
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -9,9 +8,10 @@ import equinox as eqx
 import jax
 import jax.core
 import jax.numpy as jnp
-from jaxtyping import Bool, Float, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
-from nashfield.dynamics.elimination import factor, resolve, solver
+from nashfield.dynamics.chains import limit, limits, reached
+from nashfield.dynamics.elimination import solver
 from nashfield.dynamics.estimation import (
     UNSETTLED_DRIFT,
     check_sizes,
@@ -28,7 +28,6 @@ from nashfield.typing import Array
 
 # Above this total change in one move the crowd has not settled.
 UNSETTLED_RESIDUAL = 1e-5
-_MAX_SOLVES = 100
 
 
 def push(
@@ -167,7 +166,7 @@ def _law(game: StationaryGame, policy: Float[Array, "S A"]) -> Float[Array, "S"]
     if moves_with_crowd(game) or game.num_states > MAX_TABLE_STATES:
         return _walk(game, policy, start)
     kernel = game.transition(FiniteMeanField(start, policy))
-    return _limit(chain(kernel, policy), start)
+    return limit(chain(kernel, policy), start)
 
 
 @_law.def_jvp
@@ -175,39 +174,68 @@ def _(primals, tangents):
     game, policy = primals
     states = _law(game, policy)
 
-    def moved(game, policy):
-        return push(game, policy, states)
+    def change(mass: Float[Array, "S"]) -> Float[Array, "S"]:
+        """By what one move of `mass` among the crowd at rest changes."""
 
-    _, change = eqx.filter_jvp(moved, primals, tangents)
-    if change is None:  # nothing that the crowd's moves depend on
-        return states, jnp.zeros_like(states)
-    # z = Phi(z, .) gives dz = dPhi + J dz, and the shares keep their sum.
-    change = change - jnp.mean(change)
-    tangent = _respond(game, policy, states, change)
-    return states, tangent - jnp.sum(tangent) * states
+        def moved(game, policy):
+            kernel = game.transition(FiniteMeanField(states, policy))
+            return jnp.asarray(kernel.push(mass[:, None] * policy), mass.dtype)
+
+        return _tangent(moved, primals, tangents, states)
+
+    def start(game, policy):
+        return jnp.asarray(game.initial(), policy.dtype)
+
+    first = _tangent(start, primals, tangents, states)
+    _, linear = jax.linearize(partial(push, *frozen((game, policy))), frozen(states))
+    if game.num_states > MAX_TABLE_STATES:
+        return states, _respond_iterated(linear, change(states), states)
+    return states, _respond(game, policy, states, linear, change, first)
 
 
-def _respond(game, policy, states, change):
-    """(I - J)^-1 change with J = dPhi/dz, in the limit of a small leak.
+def _tangent(function, primals, tangents, like: Float[Array, "S"]) -> Float[Array, "S"]:
+    """Derivative of `function`, which may depend on nothing."""
+    _, tangent = eqx.filter_jvp(function, primals, tangents)
+    return jnp.zeros_like(like) if tangent is None else tangent
+
+
+def _respond(game, policy, states, linear, change, first) -> Float[Array, "S"]:
+    """How the crowd at rest follows a change of its moves and of its start.
+
+    dz = (dPhi + (m P*)(J - I)) (I - J + P*)^-1 + m P*, where dPhi is the change of one move of z, J
+    = dPhi/dz, and P* the time average of the chain P of one agent among z. m P* is what enters
+    other classes than before: m = d start + the change of one move of the visits on the way, (start
+    - z) (I - P + P*)^-1; with one class it is 0. For one agent, J = P, this is the derivative of
+    start P* (Schweitzer 1968). Where transitions depend on the crowd, P on the way counts as P at
+    rest.
+    """
+    start = jnp.asarray(game.initial(), states.dtype)
+    kernel = game.transition(FiniteMeanField(states, policy))
+    closed, average = limits(*frozen((chain(kernel, policy), start)))
+    identity = jnp.eye(states.size, dtype=states.dtype)
+    solve = along = solver((identity - closed + average).T)
+    if moves_with_crowd(game):
+        visited = reached(closed, start)
+        bent = jnp.where(visited[:, None], jax.vmap(linear)(identity), closed)
+        solve = solver((identity - bent + average).T)
+    visits = along(start - states)
+    shift = jnp.dot(first + change(visits), average, precision="highest")
+    response = solve(change(states) - shift + linear(shift)) + shift
+    return response - jnp.sum(response) * states
+
+
+def _respond_iterated(linear, change, states) -> Float[Array, "S"]:
+    """(I - J)^-1 change on many states, of a chain with one class, in the limit of a small leak.
 
     Each solve multiplies what the leak e costs by about e / (e + 1 - |second eigenvalue|).
     """
     leak = 1e-6 if states.dtype == jnp.float64 else 1e-2
-    _, linear = jax.linearize(lambda states: push(game, policy, states), states)
-    solve = _inverse(linear, leak, states)
+    change = change - jnp.mean(change)
+    solve = partial(iterated, lambda x: x - (1 - leak) * linear(x))
     response = solve(change)
     for _ in range(3):
         response = response + solve(change - response + linear(response))
-    return response
-
-
-def _inverse(linear: Callable, leak: float, like: Float[Array, "S"]) -> Callable:
-    """(I - (1 - leak) J)^-1 as a function."""
-    if like.size > MAX_TABLE_STATES:
-        return partial(iterated, lambda x: x - (1 - leak) * linear(x))
-    identity = jnp.eye(like.size, dtype=like.dtype)
-    matrix = jax.vmap(linear, out_axes=1)(identity)
-    return solver(identity - (1 - leak) * matrix)
+    return response - jnp.sum(response) * states
 
 
 def _walk(game, policy, start: Float[Array, "S"]) -> Float[Array, "S"]:
@@ -222,70 +250,6 @@ def _walk(game, policy, start: Float[Array, "S"]) -> Float[Array, "S"]:
         states, _, count = carry
         moved = push(game, policy, states)
         moved = moved / jnp.sum(moved)  # rounding would add up over thousands of moves
-        return moved, jnp.sum(jnp.abs(moved - states)), count + 1
-
-    carry = (start, jnp.asarray(jnp.inf, start.dtype), 0)
-    return jax.lax.while_loop(moving, move, carry)[0]
-
-
-def _limit(matrix: Float[Array, "S S"], start: Float[Array, "S"]) -> Float[Array, "S"]:
-    """Time average of start P^t, t = 0, 1, ...
-
-    A chain with one recurrent class has one stationary law z, wherever it starts: the solution of
-    (I - P^T + start 1^T) z = start. With several classes that system is singular.
-    """
-    # From where nobody comes everyone goes back to the start: no class of their own.
-    closed = jnp.where(_reached(matrix, start)[:, None], matrix, start)
-    system = jnp.eye(start.size, dtype=start.dtype) - closed.T + start[:, None]
-    factors = factor(system)
-    pivots = jnp.abs(jnp.diagonal(factors[0]))
-    regular = jnp.min(pivots) > jnp.finfo(start.dtype).eps ** 0.25 * jnp.max(pivots)
-    return jax.lax.cond(
-        regular,
-        lambda: _law_of(resolve(factors, start)),
-        lambda: _absorbed(matrix, start),
-    )
-
-
-def _reached(matrix: Float[Array, "S S"], start: Float[Array, "S"]) -> Bool[Array, "S"]:
-    """Where the chain from `start` ever comes."""
-    leads = (matrix > 0).astype(jnp.float32)
-
-    def grows(carry):
-        reached, before = carry
-        return jnp.any(reached != before)
-
-    def grow(carry):
-        reached, _ = carry
-        return reached | (reached.astype(jnp.float32) @ leads > 0), reached
-
-    return jax.lax.while_loop(grows, grow, (start > 0, start < 0))[0]
-
-
-def _law_of(states: Float[Array, "S"]) -> Float[Array, "S"]:
-    """Without what rounding made negative."""
-    states = jnp.maximum(states, 0)
-    return states / jnp.sum(states)
-
-
-def _absorbed(matrix: Float[Array, "S S"], start: Float[Array, "S"]) -> Float[Array, "S"]:
-    """Time average of start P^t, whatever the chain.
-
-    By the resolvent R = e (I - (1 - e) P)^-1, a stochastic matrix with the stationary laws and the
-    absorption probabilities of P, which forgets all else e / (1 - |eigenvalue|) times faster.
-    """
-    leak = 1e-6 if start.dtype == jnp.float64 else 1e-2
-    tolerance = 2 * jnp.finfo(start.dtype).eps
-    identity = jnp.eye(start.size, dtype=start.dtype)
-    factors = factor((identity - (1 - leak) * matrix).T)
-
-    def moving(carry):
-        _, change, count = carry
-        return (change > tolerance) & (count < _MAX_SOLVES)
-
-    def move(carry):
-        states, _, count = carry
-        moved = _law_of(resolve(factors, states))
         return moved, jnp.sum(jnp.abs(moved - states)), count + 1
 
     carry = (start, jnp.asarray(jnp.inf, start.dtype), 0)
