@@ -18,8 +18,7 @@ def mean_health(game, mean_field):
     return float(mean_field.expect(game.features()[:, 0]))
 
 
-@pytest.mark.parametrize("generator", ["jax", "hash"])
-@pytest.mark.parametrize("kind", ["policy", "table"])
+@pytest.mark.parametrize(("generator", "kind"), [("jax", "policy"), ("hash", "table")])
 def test_estimated_and_exact_mean_fields_agree(generator, kind, precision):
     game = nf.games.MalwareSpread(num_states=21)
     policy = POLICY if kind == "policy" else POLICY.table(game)
