@@ -34,9 +34,9 @@ _MESSAGES = {
         "rows do not sum to 1; nashfield.testing.check_game says which"
     ),
     Result.UNSETTLED: (
-        "the stationary mean field has not settled: every number is that of the crowd at the last "
-        "of the game's settling_steps; raise that number, and if the residual does not fall the "
-        "crowd goes in circles"
+        "the stationary mean field has not settled: every number is that of the crowd at its last "
+        "step; raise the game's settling_steps (for a PlayedCrowd its num_steps), and if that does "
+        "not help the crowd goes in circles"
     ),
     Result.NONFINITE: (
         "the exploitability became NaN or infinite: check the game with "

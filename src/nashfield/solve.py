@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
-from nashfield.dynamics.stationary import UNSETTLED_RESIDUAL
 from nashfield.games.base import FiniteGame, StationaryGame
 from nashfield.games.checks import check_form
 from nashfield.games.continuous_stationary import ContinuousStationaryGame
@@ -245,14 +244,12 @@ def finish(
     """
     last = solver.outcome(game, progress.state, key=key)
     if infos is None:
-        infos = jax.tree.map(lambda end: end[None], last.info)
+        whole = jax.tree.map(lambda end: end[None], last.info)
     else:
-        infos = jax.tree.map(
+        whole = jax.tree.map(
             lambda steps, end: jnp.append(steps, end.astype(steps.dtype)), infos, last.info
         )
-    code = jnp.where(
-        last.residual > UNSETTLED_RESIDUAL, int(Result.UNSETTLED), progress.result_code
-    )
+    code = jnp.where(last.settled, progress.result_code, int(Result.UNSETTLED))
     if isinstance(last.flow, FiniteFlow | FiniteMeanField):
         off = jnp.max(jnp.abs(jnp.sum(last.flow.states, -1) - 1))
         code = jnp.where(off > _MASS_TOLERANCE, int(Result.LOST_MASS), code)
@@ -260,7 +257,7 @@ def finish(
     return Solution(
         policy=last.policy,
         flow=last.flow,
-        history=infos.columns(),
+        history=whole.columns(),
         num_steps=progress.num_steps,
         result_code=code,
         state=progress.state,

@@ -320,3 +320,22 @@ class TestShell:
         assert cli.main([*words.split(), "--no-plots", "--out", str(tmp_path / "a")]) == 0
         assert "exploitability" in capsys.readouterr().out
         assert type(nf.Solution.load(tmp_path / "a").policy) is SoftThreshold
+
+
+class TestUnsettledCrowds:
+    """A crowd that was played for too few moves is told of in the result."""
+
+    def test_says_what_to_raise(self):
+        crowd = PlayedCrowd(num_agents=2000, num_steps=2)
+        game, policy = nf.games.MalwareSpread(), nf.policies.SoftThreshold(0.1)
+        solver = nf.LocalEquilibrium(policy, crowd=crowd)
+        solution = nf.solve(game, solver, num_iterations=0)
+        assert solution.result is nf.Result.UNSETTLED
+        assert "num_steps" in solution.result.message
+
+    def test_enough_moves(self):
+        crowd = PlayedCrowd(num_agents=2000, num_steps=100)
+        game, policy = nf.games.MalwareSpread(), nf.policies.SoftThreshold(0.1)
+        solver = nf.LocalEquilibrium(policy, crowd=crowd)
+        solution = nf.solve(game, solver, num_iterations=0)
+        assert solution.result is nf.Result.MAX_ITERATIONS

@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Bool, Float, PRNGKeyArray
 
 from nashfield.dynamics.agents import agents_of
 from nashfield.dynamics.draws import check_generator, draws_of
@@ -32,6 +32,11 @@ class Estimate(eqx.Module):
 
     mean_field: FiniteMeanField | Particles
     drift: Float[Array, ""]
+
+    @property
+    def settled(self) -> Bool[Array, ""]:
+        """Whether the crowd had come to rest."""
+        return self.drift <= UNSETTLED_DRIFT
 
 
 def check_sizes(num_agents: Any, num_steps: Any, num_batches: Any, generator: Any) -> None:

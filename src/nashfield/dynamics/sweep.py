@@ -4,10 +4,10 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from nashfield.dynamics.forward import crowd_slices, flow_and_kernels
-from nashfield.dynamics.stationary import settle
+from nashfield.dynamics.stationary import UNSETTLED_RESIDUAL, settle
 from nashfield.dynamics.stationary_values import optimal_regrets, policy_values, stage
 from nashfield.dynamics.time import scan_times
 from nashfield.games.base import FiniteGame, Game, StationaryGame
@@ -39,6 +39,11 @@ class Sweep(eqx.Module):
     exploitability: Float[Array, ""]
     residual: Float[Array, ""]
 
+    @property
+    def settled(self) -> Bool[Array, ""]:
+        """Whether the crowd has come to rest."""
+        return self.residual <= UNSETTLED_RESIDUAL
+
 
 def sweep(game: Game, policy: Float[Array, "*T S A"]) -> Sweep:
     """Evaluates `policy` against its own crowd, together with its best response.
@@ -58,6 +63,8 @@ def _rest(game: StationaryGame, policy: Float[Array, "S A"]) -> Sweep:
     action_values = policy_values(game, policy, mean_field).action_values
     values = jnp.sum(policy * action_values, -1)
     advantages = action_values - values[:, None]
+    # The policy gains nothing over itself, whatever the rounding of large values says.
+    advantages = advantages - jnp.sum(policy * advantages, -1, keepdims=True)
     regrets, optimal = optimal_regrets(kernel, advantages, discount)
     initial = jnp.asarray(game.initial(), policy.dtype)
     value, gap = (jnp.dot(initial, x, precision="highest") for x in (values, regrets))

@@ -4,10 +4,11 @@ import abc
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from nashfield.dynamics.estimation import Estimate, check_sizes, estimate_mean_field
-from nashfield.dynamics.stationary import settle
+from nashfield.dynamics.stationary import UNSETTLED_RESIDUAL, settle
 from nashfield.mean_fields import FiniteMeanField, Particles
 from nashfield.policies import AbstractPolicy
 
@@ -16,8 +17,8 @@ class AbstractCrowd(eqx.Module):
     """From a policy to the mean field that the crowd makes of it."""
 
     @abc.abstractmethod
-    def __call__(self, game: Any, policy: AbstractPolicy, *, key: PRNGKeyArray) -> Any:
-        """The mean field.
+    def estimate(self, game: Any, policy: AbstractPolicy, *, key: PRNGKeyArray) -> Estimate:
+        """The mean field, and whether the crowd has settled in it.
 
         Args:
             game: a StationaryGame, or (where the crowd is played) a ContinuousStationaryGame.
@@ -25,13 +26,20 @@ class AbstractCrowd(eqx.Module):
             key: for crowds that are played.
         """
 
+    def __call__(
+        self, game: Any, policy: AbstractPolicy, *, key: PRNGKeyArray
+    ) -> FiniteMeanField | Particles:
+        """The mean field; arguments as in `estimate`."""
+        return self.estimate(game, policy, key=key).mean_field
+
 
 class ExactCrowd(AbstractCrowd):
     """The stationary mean field itself; see `dynamics.stationary_mean_field`."""
 
-    def __call__(self, game: Any, policy: AbstractPolicy, *, key: PRNGKeyArray) -> FiniteMeanField:
-        """See `AbstractCrowd.__call__`."""
-        return settle(game, policy.table(game))[0]
+    def estimate(self, game: Any, policy: AbstractPolicy, *, key: PRNGKeyArray) -> Estimate:
+        """See `AbstractCrowd.estimate`."""
+        mean_field, residual = settle(game, policy.table(game))
+        return Estimate(mean_field, jnp.where(residual <= UNSETTLED_RESIDUAL, 0.0, jnp.inf))
 
 
 class PlayedCrowd(AbstractCrowd):
@@ -54,14 +62,8 @@ class PlayedCrowd(AbstractCrowd):
     def __check_init__(self):
         check_sizes(self.num_agents, self.num_steps, self.num_batches, self.generator)
 
-    def __call__(
-        self, game: Any, policy: AbstractPolicy, *, key: PRNGKeyArray
-    ) -> FiniteMeanField | Particles:
-        """See `AbstractCrowd.__call__`."""
-        return self.estimate(game, policy, key=key).mean_field
-
     def estimate(self, game: Any, policy: AbstractPolicy, *, key: PRNGKeyArray) -> Estimate:
-        """The mean field, and whether the crowd has settled in it."""
+        """See `AbstractCrowd.estimate`."""
         return estimate_mean_field(
             game,
             policy,

@@ -169,21 +169,25 @@ class AbstractAscent(AbstractSolver):
         crowd_key, gradient_key, play_key = jax.random.split(key, 3)
         crowd = crowd_for(game, self.crowd)
         if on_points(game):
-            mean_field = crowd(game, policy, key=crowd_key)
+            found = crowd.estimate(game, policy, key=crowd_key)
+            mean_field = found.mean_field
             gradient = self.estimate(game, policy, mean_field, key=gradient_key)
             value = self._play(game, policy, mean_field, play_key)
             gap = jnp.asarray(game.optimal_value(mean_field), value.dtype) - value
             info = StepInfo(gap, value, length(gradient))
-            return gradient, Outcome(policy, mean_field, info, jnp.zeros(()))
+            return gradient, Outcome(policy, mean_field, info, found.settled)
         swept = sweep(game, policy.table(game))
         exactly = isinstance(crowd, ExactCrowd)
-        mean_field = swept.flow if exactly else crowd(game, policy, key=crowd_key)
+        mean_field, settled = swept.flow, swept.settled
+        if not exactly:
+            found = crowd.estimate(game, policy, key=crowd_key)
+            mean_field, settled = found.mean_field, settled & found.settled
         gradient = known = self.estimate(game, policy, mean_field, key=gradient_key)
         followed = isinstance(self.gradient, ExactGradient | None) and exactly
         if not (followed or jumps(policy)):
             known = self.exact(game, policy, swept.flow)
         info = StepInfo(swept.exploitability, swept.value, length(known))
-        return gradient, Outcome(policy, swept.flow, info, swept.residual)
+        return gradient, Outcome(policy, swept.flow, info, settled)
 
     def _play(
         self, game: ContinuousStationaryGame, policy: AbstractPolicy, mean_field: Any, key: Any

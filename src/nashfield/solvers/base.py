@@ -4,7 +4,7 @@ import abc
 from typing import Any, ClassVar
 
 import equinox as eqx
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Bool, Float, PRNGKeyArray
 
 from nashfield.dynamics import Sweep, sweep
 from nashfield.games.base import FiniteGame, StationaryGame
@@ -43,13 +43,13 @@ class Outcome(eqx.Module):
         policy: a table, or a policy with parameters.
         flow: the population flow, or the stationary mean field.
         info: exploitability and the like.
-        residual: how far a stationary mean field is from rest; see `dynamics.Sweep`.
+        settled: whether a stationary mean field has come to rest; true with a horizon.
     """
 
     policy: Any
     flow: Any
     info: StepInfo
-    residual: Float[Array, ""]
+    settled: Bool[Array, ""]
 
 
 class AbstractSolver(eqx.Module):
@@ -109,4 +109,4 @@ class AbstractSolver(eqx.Module):
         """
         policy = self.policy(game, state)
         swept = sweep(game, policy)
-        return Outcome(policy, swept.flow, StepInfo.of(swept), swept.residual)
+        return Outcome(policy, swept.flow, StepInfo.of(swept), swept.settled)

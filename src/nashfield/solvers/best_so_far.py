@@ -70,4 +70,4 @@ class BestSoFar(AbstractSolver):
     def outcome(self, game: Game, state: Best, *, key: PRNGKeyArray) -> Outcome:
         """See `AbstractSolver.outcome`; what is known is what the wrapped solver's step said."""
         swept = sweep(game, as_table(game, state.policy))
-        return Outcome(state.policy, swept.flow, state.info, swept.residual)
+        return Outcome(state.policy, swept.flow, state.info, swept.settled)

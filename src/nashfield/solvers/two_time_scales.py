@@ -179,7 +179,7 @@ class TwoTimeScales(AbstractSolver):
         swept = sweep(game, policy.table(game))
         known = gradient if jumps(policy) else partial_gradient(game, policy, swept.flow)
         info = StepInfo(swept.exploitability, swept.value, length(known))
-        return Outcome(policy, swept.flow, info, swept.residual)
+        return Outcome(policy, swept.flow, info, swept.settled)
 
 
 def _check_conditions(policy_step: PowerStep, mean_field_step: PowerStep) -> None:
