@@ -64,14 +64,15 @@ def _solved(game, policy, atol):
 def test_malware_mixes_at_one_state(precision):
     game = nf.games.MalwareSpread()
     solution = nf.solve(game, nf.ExactEquilibrium(), num_iterations=6)
-    close, mixing = {"float64": (1e-6, 1e-5), "float32": (5e-6, 1e-3)}[precision]
+    # Of what mixes, float32 sees four digits; they move the mean state by .0029 times as much.
+    close, mixing, mean = {"float64": (1e-6, 1e-5, 1e-6), "float32": (5e-6, 1e-3, 3e-6)}[precision]
     repairs = np.asarray(solution.policy)[:, 1]
     pure = np.arange(101) != 48
     np.testing.assert_array_equal(repairs[pure], (np.arange(101) > 48)[pure])
     # The advantage of repair at x = .48 changes by 8e-5 from one pure action to the other.
     np.testing.assert_allclose(repairs[48], 0.07175, atol=mixing)
     health = game.features()[:, 0]
-    np.testing.assert_allclose(solution.flow.expect(health), 0.347366, atol=1e-6)
+    np.testing.assert_allclose(solution.flow.expect(health), 0.347366, atol=mean)
     np.testing.assert_allclose(solution.social_welfare, -3.909816, atol=close)
     assert abs(solution.exploitability) < {"float64": 1e-12, "float32": 1e-6}[precision]
 
