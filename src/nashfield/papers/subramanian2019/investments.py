@@ -46,7 +46,7 @@ def learn(
 
     def make_solver(key: PRNGKeyArray) -> LocalEquilibrium:
         start = Neural((8, 16)).begin(game, key=jax.random.fold_in(key, NUM_ITERATIONS))
-        return LocalEquilibrium(start, gradient, CROWD, Adam(0.1))
+        return LocalEquilibrium(start, gradient=gradient, crowd=CROWD, optimizer=Adam(0.1))
 
     def report(k: int) -> None:
         tell(f"investments, neural policy: {k}/{NUM_ITERATIONS} steps of {num_seeds} seeds")

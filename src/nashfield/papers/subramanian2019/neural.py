@@ -58,7 +58,7 @@ def _learn(name: str, baseline: Any, num_seeds: int, key: PRNGKeyArray, tell) ->
 
     def make_solver(key: PRNGKeyArray) -> LocalEquilibrium:
         start = Neural((5, 5)).begin(game, key=jax.random.fold_in(key, NUM_ITERATIONS))
-        return LocalEquilibrium(start, gradient, CROWD, Adam(0.1))
+        return LocalEquilibrium(start, gradient=gradient, crowd=CROWD, optimizer=Adam(0.1))
 
     def report(k: int) -> None:
         tell(f"malware, neural policy, {name}: {k}/{NUM_ITERATIONS} steps of {num_seeds} seeds")
