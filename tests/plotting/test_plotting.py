@@ -14,6 +14,8 @@ from matplotlib.quiver import Quiver
 import nashfield as nf
 from nashfield.plotting.mosaic import Grid, Mosaic, chosen_times
 from nashfield.plotting.policy import expected_moves
+from nashfield.plotting.save import _all_histories
+from nashfield.policies import policy_shape
 from nashfield.registry import GAMES
 
 RNG = np.random.default_rng(0)
@@ -21,11 +23,22 @@ RNG = np.random.default_rng(0)
 
 def solution_of(game, history=(1.0, 0.5, 0.25)):
     """A Solution around a random policy: pictures do not care how it was found."""
-    policy = RNG.dirichlet(np.ones(game.num_actions), (game.horizon, game.num_states))
+    histories = {"exploitability": np.array(history), "social_welfare": -np.array(history)}
+    if isinstance(game, nf.FiniteGame):
+        policy = RNG.dirichlet(np.ones(game.num_actions), policy_shape(game)[:-1])
+        flow = eqx.filter_jit(nf.population_flow)(game, policy)
+    elif isinstance(game, nf.StationaryGame):
+        policy = RNG.dirichlet(np.ones(game.num_actions), policy_shape(game)[:-1])
+        law = RNG.dirichlet(np.ones(game.num_states))
+        flow = nf.FiniteMeanField(law, policy)
+    else:
+        policy = nf.policies.Neural().begin(game, key=jax.random.key(0))
+        flow = nf.Particles(RNG.random((50, game.state_dim)))
+        histories["gradient_norm"] = np.array(history)
     return nf.Solution(
         policy=policy,
-        flow=eqx.filter_jit(nf.population_flow)(game, policy),
-        history={"exploitability": np.array(history), "social_welfare": np.zeros(len(history))},
+        flow=flow,
+        history=histories,
         num_steps=np.asarray(len(history) - 1),
         result_code=np.asarray(0),
         state=None,
@@ -41,15 +54,21 @@ def default(name):
 
 @pytest.mark.parametrize("name", sorted(GAMES))
 def test_every_game_has_pictures(name, tmp_path):
-    paths = nf.plotting.save_pictures(solution_of(default(name)), tmp_path / "pictures")
-    assert [path.name for path in paths] == ["flow.png", "policy.png", "exploitability.png"]
+    game = default(name)
+    paths = nf.plotting.save_pictures(solution_of(game), tmp_path / "pictures")
+    names = ["flow.png", "policy.png", "exploitability.png"]
+    if not isinstance(game, nf.FiniteGame):
+        names = ["mean_field.png", "policy.png", "history.png"]
+    assert [path.name for path in paths] == names
     for path in paths:
         assert path.read_bytes().startswith(b"\x89PNG")
         assert path.stat().st_size > 5000
 
 
 @pytest.mark.parametrize("draw", [nf.plotting.plot_flow, nf.plotting.plot_policy])
-@pytest.mark.parametrize("name", ["beach-bar", "rock-paper-scissors", "left-right", "four-rooms"])
+@pytest.mark.parametrize(
+    "name", ["beach-bar", "rock-paper-scissors", "left-right", "four-rooms", "malware-spread"]
+)
 def test_games_without_a_name(name, draw):
     solution = eqx.tree_at(
         lambda s: (s.game, s.solver),
@@ -280,6 +299,155 @@ def test_a_batch_is_drawn_in_one_colour():
     assert len(ax.get_legend().get_texts()) == 1
 
 
+def test_welfare_may_be_negative():
+    ax = nf.plotting.plot_history(solution_of(nf.games.LeftRight()))
+    assert (ax.get_yscale(), ax.get_ylabel()) == ("linear", "social welfare")
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [-1.0, -0.5, -0.25])
+
+
+def test_the_gradient_norm_where_there_is_one():
+    ax = nf.plotting.plot_history(
+        solution_of(default("continuous-malware-spread")), "gradient_norm"
+    )
+    assert (ax.get_yscale(), ax.get_ylabel()) == ("log", "gradient norm")
+    with pytest.raises(ValueError, match=r"no 'gradient_norm'; it has exploitability, social_w"):
+        nf.plotting.plot_history(solution_of(nf.games.LeftRight()), "gradient_norm")
+
+
+def test_all_histories_stand_in_one_picture(tmp_path):
+    solution = solution_of(default("continuous-malware-spread"))
+    panels = _all_histories(solution).figure.axes
+    assert [ax.get_ylabel() for ax in panels] == [
+        *("exploitability", "social welfare", "gradient norm")
+    ]
+    assert [bool(ax.get_title()) for ax in panels] == [True, False, False]
+
+
+# Without time
+
+
+class Ferry(nf.StationaryGame):
+    """Stay, or cross between two banks of a river; on a plane where `places` is set."""
+
+    places: bool = eqx.field(static=True, default=False)
+    discount: nf.Scalar = eqx.field(converter=nf.scalar, default=0.5)
+    num_states: int = eqx.field(static=True, default=2)
+    num_actions: int = eqx.field(static=True, default=2)
+
+    def initial(self):
+        return np.full(self.num_states, 1 / self.num_states)
+
+    def transition(self, mean_field):
+        stay = np.eye(self.num_states)
+        moves = [np.roll(stay, a, axis=1) for a in range(self.num_actions)]
+        return nf.Dense(np.stack(moves, axis=1))
+
+    def reward(self, mean_field):
+        return np.zeros((self.num_states, self.num_actions))
+
+    @property
+    def display(self):
+        cells = np.array([(0, i) for i in range(self.num_states)])
+        return nf.Display(cells=cells) if self.places else nf.Display()
+
+
+@pytest.mark.parametrize("num_states", [3, 40])
+def test_mean_field_bars_are_the_mean_field(num_states):
+    solution = solution_of(Ferry(num_states=num_states))
+    for draw in (nf.plotting.plot_mean_field, nf.plotting.plot_flow):
+        ax = draw(solution)
+        heights = [bar.get_height() for bar in ax.patches]
+        np.testing.assert_array_equal(heights, solution.flow.states)
+    middles = [bar.get_x() + bar.get_width() / 2 for bar in ax.patches]
+    expected = np.arange(3) if num_states == 3 else np.linspace(0, 1, 40)
+    np.testing.assert_allclose(middles, expected, atol=1e-12)
+
+
+class Scattered(Ferry):
+    """Seen by one number, which does not rise with the state's."""
+
+    def features(self):
+        return np.array([0.5, 0.1, *np.linspace(1, 2, 38)])[:, None]
+
+
+def test_states_lie_where_they_are_seen():
+    solution = solution_of(Scattered(num_states=40))
+    ax = nf.plotting.plot_mean_field(solution)
+    order = np.argsort(solution.game.features()[:, 0])
+    heights = [bar.get_height() for bar in ax.patches]
+    np.testing.assert_array_equal(heights, solution.flow.states[order])
+    area = nf.plotting.plot_policy(solution).patches[0]
+    np.testing.assert_array_equal(area.get_data().values, solution.policy[order, 1])
+
+
+def test_a_peak_does_not_hide_the_rest():
+    solution = solution_of(Ferry(num_states=40))
+    law = np.full(40, 0.5 / 39)
+    law[0] = 0.5
+    ax = nf.plotting.plot_mean_field(eqx.tree_at(lambda s: s.flow.states, solution, law))
+    assert ax.get_yscale() == "function" and "square-root" in ax.get_ylabel()
+    even = eqx.tree_at(lambda s: s.flow.states, solution, np.full(40, 1 / 40))
+    assert nf.plotting.plot_mean_field(even).get_yscale() == "linear"
+
+
+def test_mean_field_and_moves_on_a_grid():
+    solution = solution_of(Ferry(num_states=4, places=True))
+    shares = nf.plotting.plot_mean_field(solution).images[0].get_array()
+    np.testing.assert_array_equal(shares, solution.flow.states[None])
+    moves = expected_moves(solution)
+    ahead = np.array([1, 1, 1, -3])
+    np.testing.assert_allclose(moves[:, 1], solution.policy[:, 1] * ahead, atol=1e-12)
+    arrows = [a for a in nf.plotting.plot_policy(solution).collections if isinstance(a, Quiver)]
+    assert len(arrows) == 1
+
+
+def test_stacked_areas_are_the_policy():
+    solution = solution_of(Ferry(num_states=3, num_actions=4))
+    ax = nf.plotting.plot_policy(solution)
+    for action, area in enumerate(ax.patches):
+        data = area.get_data()
+        np.testing.assert_allclose(data.values, solution.policy[:, : action + 1].sum(1))
+        np.testing.assert_allclose(data.values - data.baseline, solution.policy[:, action])
+    assert len(ax.get_legend().get_texts()) == 4
+
+
+def test_many_actions_without_time_are_a_matrix():
+    solution = solution_of(Ferry(num_states=30, num_actions=10))
+    mesh = nf.plotting.plot_policy(solution).collections[0]
+    np.testing.assert_array_equal(np.reshape(mesh.get_array(), (10, 30)), solution.policy.T)
+
+
+def test_a_policy_with_parameters_is_drawn_by_its_table():
+    solution = solution_of(nf.games.MalwareSpread(num_states=30))
+    policy = nf.policies.SoftThreshold(theta=0.4)
+    drawn = nf.plotting.plot_policy(
+        eqx.tree_at(lambda s: s.policy, solution, policy, is_leaf=lambda x: x is solution.policy)
+    )
+    assert drawn.get_ylabel() == "probability of “repair”"
+    np.testing.assert_allclose(
+        drawn.patches[0].get_data().values, policy.table(solution.game)[:, 1]
+    )
+
+
+def test_points_are_counted():
+    solution = solution_of(default("continuous-product-investment"))
+    ax = nf.plotting.plot_mean_field(solution)
+    for column, outline in zip(solution.flow.states.T, ax.patches, strict=True):
+        values, edges, _ = outline.get_data()
+        np.testing.assert_allclose(values, np.histogram(column, edges)[0] / 50)
+        assert values.sum() == pytest.approx(1)
+    panels = nf.plotting.plot_policy(solution).child_axes
+    assert len(panels) == 3
+
+
+def test_a_policy_on_a_line_is_evaluated():
+    solution = solution_of(default("continuous-malware-spread"))
+    values, edges, _ = nf.plotting.plot_policy(solution).patches[0].get_data()
+    middles = (edges[1:] + edges[:-1]) / 2
+    expected = solution.policy.probabilities(middles[:, None])[:, 1]
+    np.testing.assert_allclose(values, expected, rtol=1e-12)
+
+
 # Layout
 
 
@@ -310,7 +478,9 @@ def test_a_grid_without_a_shape_ends_at_its_last_cell():
 # Errors
 
 
-@pytest.mark.parametrize("name", ["plot_flow", "plot_policy", "plot_exploitability"])
+@pytest.mark.parametrize(
+    "name", ["plot_flow", "plot_mean_field", "plot_policy", "plot_exploitability", "plot_history"]
+)
 def test_no_solution(name):
     with pytest.raises(TypeError, match=f"{name} draws a Solution .*, not ndarray"):
         getattr(nf.plotting, name).__wrapped__(np.ones((3, 2)))
@@ -318,7 +488,7 @@ def test_no_solution(name):
 
 @pytest.mark.parametrize("name", ["plot_flow", "plot_policy"])
 def test_batches_are_named(name):
-    with pytest.raises(ValueError, match=r"one solution, but .* shape \(2, 2, 3, 2\)"):
+    with pytest.raises(ValueError, match=r"one solution, but .* of shape \(2,\)"):
         getattr(nf.plotting, name)(batch())
 
 

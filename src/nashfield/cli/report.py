@@ -7,6 +7,10 @@ from typing import Any
 
 from nashfield.results import Result
 
+# A search for the social optimum takes seconds up to so many states, fewer where the crowd bends
+# the moves and has to be followed on its way to rest.
+_MAX_STATES, _MAX_BENT_STATES = 512, 128
+
 
 def print_lines(args: argparse.Namespace, solution: Any, out: Path) -> None:
     """Prints how the run ended and how good the answer is."""
@@ -34,8 +38,17 @@ def print_lines(args: argparse.Namespace, solution: Any, out: Path) -> None:
     print(f"run folder     {out}", flush=True)
 
 
-def print_anarchy(anarchy: dict[str, float | None]) -> None:
-    """Prints the price of anarchy."""
+def print_anarchy(anarchy: dict[str, float | None] | None, solution: Any) -> None:
+    """Prints the price of anarchy of a stationary game, or how to get it."""
+    from nashfield.games.base import StationaryGame
+
+    if anarchy is None:
+        if isinstance(solution.game, StationaryGame):
+            print(
+                f"price of anarchy: not sought among {solution.game.num_states} states; "
+                "nashfield.price_of_anarchy(game, policy) seeks it"
+            )
+        return
     ratio = "" if anarchy["ratio"] is None else f" {anarchy['ratio']:.6g}"
     print(
         f"price of anarchy{ratio}: the social optimum is at least {anarchy['optimum']:.6g}, a gap "
@@ -68,12 +81,11 @@ def summary(
 
 
 def find_anarchy(solution: Any) -> dict[str, float | None] | None:
-    """Social optimum, gap and ratio; None where the library does not seek them."""
-    from nashfield.dynamics.linear import MAX_TABLE_STATES
+    """Social optimum, gap and ratio; None where there are none, or where it would take minutes."""
     from nashfield.games.base import StationaryGame
 
     game = solution.game
-    if not isinstance(game, StationaryGame) or game.num_states > MAX_TABLE_STATES:
+    if not isinstance(game, StationaryGame) or anarchy_takes_long(game):
         return None
     from nashfield.metrics import price_of_anarchy
 
@@ -81,12 +93,24 @@ def find_anarchy(solution: Any) -> dict[str, float | None] | None:
     return {name: _finite(float(getattr(found, name))) for name in ("optimum", "gap", "ratio")}
 
 
+def anarchy_takes_long(game: Any) -> bool:
+    """Whether the search for the social optimum of a stationary game is not done unasked."""
+    from nashfield.dynamics.stationary import moves_with_crowd
+
+    limit = _MAX_BENT_STATES if moves_with_crowd(game) else _MAX_STATES
+    return game.num_states > limit
+
+
 def unsettled(solution: Any) -> str:
     """What to say of a stationary mean field that does not rest."""
+    from nashfield.games.base import StationaryGame
+
+    game = solution.game
+    if not isinstance(game, StationaryGame):
+        return solution.result.message
     from nashfield.dynamics.stationary import settle
     from nashfield.policies import as_table
 
-    game = solution.game
     _, residual = settle(game, as_table(game, solution.policy))
     steps = int(game.settling_steps)
     return f"{solution.result.message} (residual {float(residual):.2g} after {steps} steps)"

@@ -3,6 +3,7 @@
 import argparse
 
 from nashfield.cli.saved import load_run
+from nashfield.results import NashfieldError
 
 
 def main(args: argparse.Namespace) -> int:
@@ -10,7 +11,15 @@ def main(args: argparse.Namespace) -> int:
     solution = load_run(args)
     import jax
 
+    from nashfield.games.continuous_stationary import ContinuousStationaryGame
     from nashfield.metrics import simulate
+
+    if isinstance(solution.game, ContinuousStationaryGame):
+        raise NashfieldError(
+            f"simulate plays games on finitely many states, and those of "
+            f"{type(solution.game).__name__} are points, where every number is that of agents "
+            "already"
+        )
 
     found = simulate(
         solution.game,

@@ -50,8 +50,7 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(report.summary(args, solution, out, anarchy)))
         return 0
-    if anarchy is not None:
-        report.print_anarchy(anarchy)
+    report.print_anarchy(anarchy, solution)
     if pictures:
         print("pictures       " + " ".join(str(path) for path in pictures))
     return 0

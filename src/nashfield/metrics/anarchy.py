@@ -14,6 +14,7 @@ from nashfield.games.base import StationaryGame
 from nashfield.policies import AbstractPolicy, as_table
 from nashfield.typing import Array
 
+_NUM_RANDOM_STARTS = 2
 # Probabilities below exp of this count for nothing, and yet grow back within a few steps.
 _LEAST_LOGIT = -50.0
 
@@ -51,21 +52,22 @@ def price_of_anarchy(
     game: Any,
     policy: Float[Array, "..."] | AbstractPolicy,
     *,
-    num_iterations: int = 500,
+    num_iterations: int = 200,
 ) -> Anarchy:
     """Compares the social welfare of `policy`, an equilibrium say, with the social optimum.
 
     The optimum is sought by ascent along the exact total gradient over all tables
-    softmax(logits), once from `policy` and once from the uniform policy: each state's logits move
-    by what its actions gain, as in natural policy gradient (Kakade 2001), the crowd's answer
-    included; a step that loses is taken back and shortened. So it is a local optimum, and the gap
-    a lower bound of the true one. Source of the notion for mean-field games: Carmona, Graves and
-    Tan (2019), "Price of anarchy for mean field games".
+    softmax(logits), from `policy`, from the uniform policy, and from two random ones that are
+    always the same. Each state's logits move by what its actions gain, the crowd's answer included,
+    as in natural policy gradient (Kakade 2001); a step that loses is taken back and shortened. So
+    it is a local optimum, and the gap a lower bound of the true one. Source of the notion for
+    mean-field games: Carmona, Graves and Tan (2019), "Price of anarchy for mean field games".
 
     Args:
         game: a StationaryGame.
         policy: (S, A), rows sum to 1, or a policy with parameters.
-        num_iterations: at most so many steps; fewer once no action promises more than rounding.
+        num_iterations: at most so many steps; fewer once no action promises more than rounding, or
+            no step leads up.
 
     Returns:
         Welfare, optimum, and the policy that attains it.
@@ -100,7 +102,11 @@ class _Place(eqx.Module):
 
 @eqx.filter_jit
 def _search(game, policy, num_iterations) -> Anarchy:
-    starts = jnp.log(jnp.stack([policy, jnp.full_like(policy, 1 / policy.shape[1])]))
+    shape = (_NUM_RANDOM_STARTS, policy.shape[0])
+    concentration = jnp.ones(policy.shape[1], policy.dtype)
+    drawn = jax.random.dirichlet(jax.random.key(0), concentration, shape, policy.dtype)
+    uniform = jnp.full_like(policy, 1 / policy.shape[1])
+    starts = jnp.log(jnp.concatenate([policy[None], uniform[None], drawn]))
     values, places = jax.vmap(lambda logits: _climb(game, logits, num_iterations))(starts)
     best = jnp.argmax(jnp.where(jnp.isfinite(places.value), places.value, -jnp.inf))
     return Anarchy(values[0], places.value[best], jax.nn.softmax(places.logits[best]))
@@ -114,7 +120,8 @@ def _climb(game, logits, num_iterations) -> tuple[Float[Array, ""], _Place]:
     def climbing(carry):
         here, _, step, count = carry
         rising = here.promise > tolerance * jnp.maximum(1, jnp.abs(here.value))
-        return (count == 0) | rising & (step > 0) & (count <= num_iterations)
+        moving = step * jnp.max(jnp.abs(here.gains)) > tolerance
+        return (count == 0) | rising & moving & (count <= num_iterations)
 
     def climb(carry):
         here, start, step, count = carry

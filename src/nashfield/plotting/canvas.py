@@ -58,10 +58,10 @@ def check_solution(solution: Any, function: str, *, batch: bool = False) -> Solu
         raise TypeError(
             f"{function} draws a Solution (what solve returns), not {type(solution).__name__}"
         )
-    if not batch and np.ndim(solution.policy) != 3:
+    if not batch and np.ndim(solution.num_steps):
         raise ValueError(
-            f"{function} draws one solution, but this is a batch of policies of shape "
-            f"{np.shape(solution.policy)}: take one of them, "
+            f"{function} draws one solution, but this is a batch of shape "
+            f"{np.shape(solution.num_steps)}: take one of them, "
             "jax.tree.map(lambda x: x[0] if equinox.is_array(x) else x, solution)"
         )
     return solution
@@ -69,9 +69,7 @@ def check_solution(solution: Any, function: str, *, batch: bool = False) -> Solu
 
 def display_of(solution: Solution) -> Display:
     """Names and places, as far as the game is known and gives them for all its states."""
-    if solution.game is None:
-        return Display()
-    return solution.game.display
+    return getattr(solution.game, "display", Display())
 
 
 def title_of(solution: Solution) -> str:
@@ -89,13 +87,13 @@ def words(name: str) -> str:
 def state_names(solution: Solution) -> list[str]:
     """Names of the states, or their numbers."""
     names = display_of(solution).states
-    return list(names or map(str, range(np.shape(solution.policy)[-2])))
+    return list(names or map(str, range(np.shape(solution.flow.states)[-1])))
 
 
-def action_names(solution: Solution) -> list[str]:
+def action_names(solution: Solution, num_actions: int) -> list[str]:
     """Names of the actions, or their numbers."""
     names = display_of(solution).actions
-    return list(names or (f"action {a}" for a in range(np.shape(solution.policy)[-1])))
+    return list(names or (f"action {a}" for a in range(num_actions)))
 
 
 def integer_ticks(axis: Any, count: int) -> None:

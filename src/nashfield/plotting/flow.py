@@ -2,17 +2,18 @@
 
 import numpy as np
 
+from nashfield.mean_fields import FiniteFlow
 from nashfield.plotting.canvas import (
     MASS,
     PALETTE,
     Axes,
-    check_solution,
     display_of,
     integer_ticks,
     new_axes,
     state_names,
     title_of,
 )
+from nashfield.plotting.mean_field import plot_mean_field
 from nashfield.plotting.mosaic import Grid, Mosaic, chosen_times, mass_bar, mass_norm, new_colors
 from nashfield.solution import Solution
 
@@ -22,6 +23,8 @@ _MAX_NAMES = 30
 
 def plot_flow(solution: Solution, *, ax: Axes | None = None) -> Axes:
     """The mean-field flow: areas for few states, a heat map for many, small maps on a grid.
+
+    Of a stationary game it is the mean field: see `plot_mean_field`.
 
     On a grid every map is one time; walls are dark, and the floors of a building stand side by
     side. Colours go with the square root of the share, so that thin crowds can be seen.
@@ -37,9 +40,10 @@ def plot_flow(solution: Solution, *, ax: Axes | None = None) -> Axes:
         TypeError: something else than a Solution.
         ValueError: a batch of solutions.
     """
-    check_solution(solution, "plot_flow")
+    grid = Grid.under(solution, "plot_flow")
+    if not isinstance(solution.flow, FiniteFlow):
+        return plot_mean_field(solution, ax=ax)
     states = np.asarray(solution.flow.states, np.float64)
-    grid = Grid.of(display_of(solution))
     if grid is not None:
         ax = _maps(states, grid, ax)
     elif states.shape[1] <= _MAX_AREAS:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nashfield.games.base import Display
-from nashfield.plotting.canvas import WALL, Axes
+from nashfield.plotting.canvas import WALL, Axes, check_solution, display_of
 
 if TYPE_CHECKING:
     from matplotlib.cm import ScalarMappable as ScalarMappable
@@ -58,6 +58,16 @@ class Grid:
             walls[:, left : left + floor_width] = True
         walls[rows, columns] = False if display.walls is None else display.walls
         return cls(rows, columns, height, width, walls, floors, floor_width)
+
+    @classmethod
+    def under(cls, solution: Any, function: str) -> "Grid | None":
+        """The grid of a solution's game, for the picture `function`, which draws one solution.
+
+        Raises:
+            TypeError: it is no Solution.
+            ValueError: it is a batch of solutions.
+        """
+        return cls.of(display_of(check_solution(solution, function)))
 
     def image(self, values: np.ndarray) -> np.ndarray:
         """Values (S,) of the states as a picture (height, width), NaN where no state is."""

@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from nashfield.games.base import FiniteGame
+from nashfield.games.base import FiniteGame, StationaryGame
+from nashfield.mean_fields import FiniteFlow
+from nashfield.plotting.actions import draw_actions
 from nashfield.plotting.canvas import (
     PROBABILITY,
     Axes,
     action_names,
-    check_solution,
     display_of,
     integer_ticks,
     new_axes,
@@ -23,6 +24,7 @@ from nashfield.plotting.mosaic import (
     mass_norm,
     new_colors,
 )
+from nashfield.policies import as_table
 from nashfield.solution import Solution
 
 _MAX_PANELS = 12
@@ -38,7 +40,7 @@ def plot_policy(solution: Solution, *, ax: Axes | None = None) -> Axes:
     the policy, over the crowd at that time (dark: many). A triangle marks a cell that agents leave
     for the floor above or below with probability 1/2 or more. Without a grid: the probability of
     every action, over time and state; of the second alone where there are two; the mean number of
-    the action where there are more than twelve.
+    the action where there are more than twelve. Without time: the probabilities over the states.
 
     Args:
         solution: what `solve` returned.
@@ -51,13 +53,16 @@ def plot_policy(solution: Solution, *, ax: Axes | None = None) -> Axes:
         TypeError: something else than a Solution.
         ValueError: a batch of solutions.
     """
-    check_solution(solution, "plot_policy")
-    policy = np.asarray(solution.policy, np.float64)
-    grid = Grid.of(display_of(solution))
-    names = action_names(solution)
-    if grid is not None and isinstance(solution.game, FiniteGame):
+    grid = Grid.under(solution, "plot_policy")
+    if grid is not None and isinstance(solution.game, FiniteGame | StationaryGame):
         ax = _arrows(solution, grid, ax)
-    elif len(names) > _MAX_PANELS:
+        ax.set_title(title_of(solution))
+        return ax
+    if not isinstance(solution.flow, FiniteFlow):
+        return draw_actions(solution, ax)
+    policy = np.asarray(solution.policy, np.float64)
+    names = action_names(solution, policy.shape[-1])
+    if len(names) > _MAX_PANELS:
         mean = policy @ np.arange(len(names))
         ax = _single(mean, solution, "mean number of the action", float(len(names) - 1), ax)
     elif len(names) == 2:
@@ -94,7 +99,7 @@ def _panels(policy: np.ndarray, solution: Solution, ax: Axes | None) -> Axes:
         # Time to the right, states upwards: the last state is the first row of the picture.
         table = policy[:, ::-1, action].T
         draw_table(ax, mosaic.corner(action), (mosaic.width, mosaic.height), table, colors)
-    mosaic.frame(ax, action_names(solution), equal=False)
+    mosaic.frame(ax, action_names(solution, num_actions), equal=False)
     _panel_ticks(ax, mosaic, horizon, num_states, solution)
     ax.set_xlabel("time")
     ax.set_ylabel("state")
@@ -124,22 +129,29 @@ def _panel_ticks(
 
 
 def _arrows(solution: Solution, grid: Grid, ax: Axes | None) -> Axes:
-    game, display = solution.game, display_of(solution)
-    assert isinstance(game, FiniteGame) and display.cells is not None
-    states = np.asarray(solution.flow.states, np.float64)
-    times = chosen_times(game.horizon - 1, 6 if grid.width * grid.height <= 400 else 4)
+    display = display_of(solution)
+    assert display.cells is not None
+    crowds = np.atleast_2d(np.asarray(solution.flow.states, np.float64))
+    labels = {0: ""}
+    if isinstance(solution.flow, FiniteFlow):
+        count = 6 if grid.width * grid.height <= 400 else 4
+        labels = {t: f"time {t}" for t in chosen_times(len(crowds) - 2, count)}
+    times = list(labels)
     mosaic = Mosaic.fit(len(times), grid.height, grid.width)
     width, height = mosaic.size
-    ax = new_axes(ax, 10.0, float(np.clip(8.4 * height / width, 3, 10)))
-    colors = new_colors("Blues", mass_norm(states[times]))
+    across = 10.0 if len(times) > 1 else 6.8
+    ax = new_axes(ax, across, float(np.clip(0.84 * across * height / width, 3, 10)))
+    colors = new_colors("Blues", mass_norm(crowds[times]))
     stride = max(1, -(-max(grid.height, grid.floor_width) // _MAX_ARROWS))
     cells = np.asarray(display.cells)
-    on_lattice = np.all(cells[:, -2:] % stride == stride // 2, axis=1)
+    shown = np.all(cells[:, -2:] % stride == stride // 2, axis=1)
+    if display.walls is not None:
+        shown &= ~np.asarray(display.walls, bool)
     for tile, t in enumerate(times):
         left, top = mosaic.corner(tile)
-        grid.draw(ax, (left, top), states[t], colors)
+        grid.draw(ax, (left, top), crowds[t], colors)
         moves = expected_moves(solution, t)
-        kept = on_lattice & (np.hypot(moves[:, -1], moves[:, -2]) > _MIN_MOVE)
+        kept = shown & (np.hypot(moves[:, -1], moves[:, -2]) > _MIN_MOVE)
         x, y = left + grid.columns + 0.5, top + grid.rows + 0.5
         scale = 0.95 * stride
         ax.quiver(
@@ -151,17 +163,17 @@ def _arrows(solution: Solution, grid: Grid, ax: Axes | None) -> Axes:
         for sign, marker in ((1, "^"), (-1, "v")) if moves.shape[1] == 3 else ():
             there = sign * moves[:, 0] >= 0.5
             ax.plot(x[there], y[there], marker, color="#7A0177", markersize=4, linestyle="none")
-    mosaic.frame(ax, [f"time {t}" for t in times], equal=True)
-    mass_bar(ax, colors, states[times])
+    mosaic.frame(ax, list(labels.values()), equal=True)
+    mass_bar(ax, colors, crowds[times])
     return ax
 
 
-def expected_moves(solution: Solution, t: int) -> np.ndarray:
+def expected_moves(solution: Solution, t: int = 0) -> np.ndarray:
     """Expected displacement of an agent in each cell at time `t`, under the policy and its flow.
 
     Args:
         solution: of a game whose display has cells.
-        t: the time of the decision.
+        t: the time of the decision; of no meaning in a stationary game.
 
     Returns:
         (S, 2) or (S, 3), in cells. On a torus the short way round counts.
@@ -169,10 +181,14 @@ def expected_moves(solution: Solution, t: int) -> np.ndarray:
     import jax
 
     game = solution.game
-    assert isinstance(game, FiniteGame)
     cells = np.asarray(display_of(solution).cells)
-    policy = np.asarray(solution.policy, np.float64)[t]
-    kernel = jax.jit(lambda flow, t: game.transition(t, flow[t]))(solution.flow, t)
+    if isinstance(game, StationaryGame):
+        policy = np.asarray(as_table(game, solution.policy), np.float64)
+        kernel = jax.jit(lambda flow: game.transition(flow))(solution.flow)
+    else:
+        assert isinstance(game, FiniteGame)
+        policy = np.asarray(solution.policy, np.float64)[t]
+        kernel = jax.jit(lambda flow, t: game.transition(t, flow[t]))(solution.flow, t)
     moves = np.zeros(cells.shape)
     for axis, extent in enumerate(cells.max(0) + 1):
         plain = cells[:, axis].astype(float)

@@ -1,6 +1,7 @@
-"""How the exploitability fell."""
+"""How the exploitability fell, and what else is known of every iterate."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -9,19 +10,33 @@ from nashfield.solution import Solution
 
 # Below this share of the largest value nothing but rounding is left in double precision.
 _SHARE_OF_ROUNDING = 1e-16
+# What may be of either sign has a linear axis.
+_SIGNED = ("social_welfare",)
 
 
 def plot_exploitability(
     solutions: Solution | Mapping[str, Solution], *, ax: Axes | None = None
 ) -> Axes:
-    """Exploitability of every iterate on log axes, one line a solver.
+    """Exploitability of every iterate on log axes, one line a solver; see `plot_history`."""
+    return _plot(solutions, "exploitability", "plot_exploitability", ax)
 
-    The iteration's axis is linear from 0 to 1, so that the start is in the picture. Values that a
-    log axis cannot show (zero, or negative by rounding) lie on a dotted floor line. A batch of
-    solutions (say, over seeds) becomes lines of one colour.
+
+def plot_history(
+    solutions: Solution | Mapping[str, Solution],
+    name: str = "social_welfare",
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """One number of every iterate, one line a solver.
+
+    The iteration's axis is logarithmic, and linear from 0 to 1, so that the start is in the
+    picture. So is the other axis, but that of the social welfare; values that a log axis cannot
+    show (zero, or negative by rounding or noise) lie on a dotted floor line. A batch of solutions
+    (say, over seeds) becomes lines of one colour.
 
     Args:
         solutions: one solution, or solutions by the names that the legend gives them.
+        name: "exploitability", "social_welfare", or whatever else `solution.history` holds.
         ax: where to draw; a new figure if None.
 
     Returns:
@@ -29,19 +44,24 @@ def plot_exploitability(
 
     Raises:
         TypeError: something else than solutions.
-        ValueError: an empty mapping.
+        ValueError: an empty mapping, or a history without that name.
     """
+    return _plot(solutions, name, "plot_history", ax)
+
+
+def _plot(solutions: Any, name: str, function: str, ax: Axes | None) -> Axes:
     named = dict(solutions) if isinstance(solutions, Mapping) else {"": solutions}
     if not named:
-        raise ValueError("plot_exploitability needs at least one solution, the mapping is empty")
+        raise ValueError(f"{function} needs at least one solution, the mapping is empty")
     runs = {
-        name: _histories(check_solution(solution, "plot_exploitability", batch=True))
-        for name, solution in named.items()
+        label: _histories(check_solution(solution, function, batch=True), name)
+        for label, solution in named.items()
     }
     ax = new_axes(ax)
-    floor = _floor([values for histories in runs.values() for values in histories])
+    signed = name in _SIGNED
+    floor = -np.inf if signed else _floor([v for histories in runs.values() for v in histories])
     floored = False
-    for index, (name, histories) in enumerate(runs.items()):
+    for index, (label, histories) in enumerate(runs.items()):
         for number, values in enumerate(histories):
             shown = np.where(values > floor, values, floor)
             shown[~np.isfinite(values)] = np.nan
@@ -55,25 +75,15 @@ def plot_exploitability(
                 marker="o" if few else None,
                 markersize=3.5,
                 alpha=1.0 if len(histories) == 1 else 0.6,
-                label=name if name and number == 0 else None,
+                label=label if label and number == 0 else None,
             )
     ax.set_xscale("symlog", linthresh=1)
-    ax.set_yscale("log")
+    ax.set_yscale("linear" if signed else "log")
     ax.set_xlim(0, 1.1 * max(1, *(len(h) - 1 for histories in runs.values() for h in histories)))
     if floored:
-        ax.axhline(floor, color="0.4", linestyle=":", linewidth=1.2, zorder=0)
-        ax.annotate(
-            "zero or below",
-            (1, floor),
-            xycoords=("axes fraction", "data"),
-            xytext=(-3, 3),
-            textcoords="offset points",
-            ha="right",
-            color="0.4",
-            fontsize="small",
-        )
+        _mark_floor(ax, floor)
     ax.set_xlabel("iteration")
-    ax.set_ylabel("exploitability")
+    ax.set_ylabel(name.replace("_", " "))
     ax.grid(True, which="major", color="0.9")
     ax.set_axisbelow(True)
     ax.set_title(_title(list(named.values())))
@@ -82,9 +92,25 @@ def plot_exploitability(
     return ax
 
 
-def _histories(solution: Solution) -> list[np.ndarray]:
+def _mark_floor(ax: Axes, floor: float) -> None:
+    ax.axhline(floor, color="0.4", linestyle=":", linewidth=1.2, zorder=0)
+    ax.annotate(
+        "zero or below",
+        (1, floor),
+        xycoords=("axes fraction", "data"),
+        xytext=(-3, 3),
+        textcoords="offset points",
+        ha="right",
+        color="0.4",
+        fontsize="small",
+    )
+
+
+def _histories(solution: Solution, name: str) -> list[np.ndarray]:
     """One history a solution of the batch, each up to its last step."""
-    values = np.asarray(solution.history["exploitability"], np.float64)
+    if name not in solution.history:
+        raise ValueError(f"this history has no {name!r}; it has {', '.join(solution.history)}")
+    values = np.asarray(solution.history[name], np.float64)
     values = values.reshape(-1, values.shape[-1])
     steps = np.broadcast_to(np.asarray(solution.num_steps).reshape(-1), values.shape[:1])
     return [row[: step + 1] for row, step in zip(values, steps, strict=True)]
