@@ -97,7 +97,22 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(f"nashfield.{_NAMES[name]}"), name)
         globals()[name] = value
         return value
-    raise AttributeError(f"module 'nashfield' has no attribute {name!r}")
+    raise AttributeError(f"module 'nashfield' has no attribute {name!r}{_hint(name)}")
+
+
+def _hint(name: str) -> str:
+    """The nearest names, also of games and policies, or nothing."""
+    if name.startswith("_"):
+        return ""  # asked for by machines
+    from difflib import get_close_matches
+
+    from nashfield.registry import GAMES
+
+    parts = {cls: f"games.{cls}" for _, cls in GAMES.values()}
+    parts |= {cls: f"policies.{cls}" for cls in import_module("nashfield.policies").__all__}
+    parts |= {known: known for known in __dir__()}
+    near = get_close_matches(name, parts, n=1, cutoff=0.7)
+    return f"; did you mean nashfield.{parts[near[0]]}?" if near else ""
 
 
 def __dir__() -> list[str]:

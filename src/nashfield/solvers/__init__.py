@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from nashfield.registry import suggest
+
 if TYPE_CHECKING:
     from nashfield.solvers.auto import Auto
     from nashfield.solvers.base import AbstractSolver, StepInfo
@@ -75,5 +77,6 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name not in _WHERE:
-        raise AttributeError(f"module 'nashfield.solvers' has no attribute {name!r}")
+        hint = f"; {suggest(name, __all__)}" if name[:1].isupper() else ""
+        raise AttributeError(f"module 'nashfield.solvers' has no attribute {name!r}{hint}")
     return getattr(import_module(f"nashfield.solvers.{_WHERE[name]}"), name)
