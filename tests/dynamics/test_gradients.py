@@ -39,7 +39,6 @@ class Fork(nf.StationaryGame):
 FORK = Fork()
 MALWARE = nf.games.MalwareSpread(num_states=9, inclusive=True)
 GARNET = nf.games.StationaryGarnet(num_states=6, num_actions=3, num_branches=2)  # bent by the crowd
-GAMES = pytest.mark.parametrize("game", [MALWARE, FORK, GARNET], ids=lambda g: type(g).__name__)
 
 
 def neural(game):
@@ -55,7 +54,8 @@ def soft(game):
     return nf.policies.SoftThreshold(jnp.asarray(0.4), 0.2)
 
 
-POLICIES = pytest.mark.parametrize("make", [soft, gibbs, neural])
+QUICK = [(MALWARE, soft), (FORK, gibbs), (GARNET, neural)]
+SLOW = [(MALWARE, gibbs), (MALWARE, neural), (FORK, soft), (FORK, neural), (GARNET, gibbs)]
 
 
 @eqx.filter_jit
@@ -85,11 +85,10 @@ def along(gradient, direction):
     return sum(float(jnp.vdot(a, b)) for a, b in pairs)
 
 
-@GAMES
-@POLICIES
+@pytest.mark.parametrize(
+    ("game", "make"), [*QUICK, *(pytest.param(*pair, marks=pytest.mark.slow) for pair in SLOW)]
+)
 def test_finite_differences(game, make):
-    if make is soft and game is GARNET:
-        pytest.skip("thresholds are for two actions")
     policy = make(game)
     direction, step = directions(policy), 1e-5
     up, down = (moved(policy, direction, size) for size in (step, -step))
@@ -103,7 +102,7 @@ def test_finite_differences(game, make):
     assert abs(total - partial) > 1e-4  # the crowd matters
 
 
-@GAMES
+@pytest.mark.parametrize("game", [FORK, pytest.param(GARNET, marks=pytest.mark.slow)])
 def test_single_precision(game):
     found = []
     for double in (True, False):

@@ -48,6 +48,7 @@ class TestOneProduct:
             total += solution.social_welfare
         np.testing.assert_allclose(total, VALUE, atol=0.01)
 
+    @pytest.mark.slow
     def test_equilibrium_in_single_precision(self):
         with jax.enable_x64(False):
             solution = solved(0)
@@ -64,6 +65,7 @@ class TestOneProduct:
             # The other two are left alone.
             np.testing.assert_allclose(one + sum(never) - never[j], expected, atol=exact + 1e-6)
 
+    @pytest.mark.slow
     def test_gain_of_a_best_response_against_never(self):
         games = [ProductInvestment(product=j, num_states=200) for j in range(3)]
         gains = [nf.exploitability(game, always(0, 200)) for game in games]
