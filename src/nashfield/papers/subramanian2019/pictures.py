@@ -72,7 +72,7 @@ def neural(curves: dict, way: dict, value: tuple, mean: tuple) -> Figure:
 
 def investments(found: dict, clusters: dict, paper: dict) -> Figure:
     """J and exploitability of every run, by what its last policy invests in."""
-    figure, axes = _figure(1, 2, 10.0, 4.0)
+    figure, axes = _figure(1, 2, 11.0, 4.0)
     colours = (_OURS, *_OTHERS, "#999999")
     for ax, what in zip(axes[0], ("J", "exploitability"), strict=True):
         for place, (name, inside) in enumerate(clusters.items()):
@@ -80,12 +80,13 @@ def investments(found: dict, clusters: dict, paper: dict) -> Figure:
             spread = (
                 np.linspace(-0.3, 0.3, values.size) if values.size > 1 else np.zeros(values.size)
             )
-            text = f"{name}\n{inside.mean():.0%} of seeds"
+            text = f"{name}\n{inside.mean():.0%}"
             ax.plot(place + spread, values, "o", ms=3, color=colours[place])
-            ax.text(place, 1.01, text, transform=ax.get_xaxis_transform(), ha="center", va="bottom")
+            style = {"ha": "center", "va": "bottom", "fontsize": "small"}
+            ax.text(place, 1.01, text, transform=ax.get_xaxis_transform(), **style)
             if what == "J" and name in paper:
                 ax.plot([place - 0.4, place + 0.4], [paper[name][1]] * 2, color=_PAPER)
         ax.set(xticks=[], xlim=(-0.6, len(clusters) - 0.4), ylabel=what)
     axes[0, 0].plot([], [], color=_PAPER, label="median of the paper's cluster")
-    axes[0, 0].legend(frameon=False, fontsize="small", loc="lower right")
+    axes[0, 0].legend(frameon=False, fontsize="small", loc="upper right")
     return figure
