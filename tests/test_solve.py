@@ -150,7 +150,7 @@ def test_messages_of_results():
     assert str(nf.Result.MAX_ITERATIONS) == "all iterations done"
     assert str(nf.Result.CONVERGED) == "the tolerance was reached"
     assert "lower the learning rate" in str(nf.Result.NONFINITE)
-    assert "raise that number" in str(nf.Result.UNSETTLED)
+    assert "raise the game's settling_steps" in str(nf.Result.UNSETTLED)
     unusable = {nf.Result.NONFINITE, nf.Result.LOST_MASS}
     assert {result for result in nf.Result if not result.ok} == unusable
     assert "check_game" in str(nf.Result.LOST_MASS)
