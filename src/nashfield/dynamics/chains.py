@@ -9,23 +9,54 @@ from jaxtyping import Bool, Float
 from nashfield.dynamics.elimination import factor, resolve
 from nashfield.typing import Array
 
+_MAX_SOLVES = 100
+
 
 def limit(matrix: Float[Array, "S S"], start: Float[Array, "S"]) -> Float[Array, "S"]:
     """Time average of start P^t, t = 0, 1, ...; not differentiable.
 
-    A chain with one recurrent class has one stationary law z, wherever it starts: the solution of
-    (I - P^T + start 1^T) z = start. With several classes that system is singular.
+    A chain with one recurrent class has one stationary law, wherever it starts: that to which the
+    resolvent R = e (I - (1 - e) P)^-1, a stochastic matrix, leads in no time if e is next to
+    nothing. Its elimination subtracts no two numbers of one sign but on the diagonal, so that the
+    smallest shares keep their digits (of which a reward may take the logarithm).
 
     Args:
         matrix: P, rows sum to 1.
         start: the law at time 0.
     """
-    closed, factors, regular = _border(matrix, start)
+    closed = _closed(matrix, start)
+    leak = max(32, start.size) * float(jnp.finfo(start.dtype).eps)
+    identity = jnp.eye(start.size, dtype=start.dtype)
+    factors = factor((identity - (1 - leak) * closed).T)
+    # Every class leaves one pivot that is next to nothing.
+    pivots = jax.lax.top_k(-jnp.abs(jnp.diagonal(factors[0])), min(2, start.size))[0]
+    one_class = -pivots[-1] > jnp.finfo(start.dtype).eps ** 0.5
     return jax.lax.cond(
-        regular,
-        lambda: _law(resolve(factors, start)),
+        one_class | (start.size == 1),
+        lambda: _resolvent(factors, start),
         lambda: _law(_by_classes(closed)(start)),
     )
+
+
+def _resolvent(factors, start: Float[Array, "S"]) -> Float[Array, "S"]:
+    """Where R leads."""
+    eps = jnp.finfo(start.dtype).eps
+    least = eps**2  # shares below this need no digits
+
+    def moving(carry):
+        _, change, before, count = carry
+        # Every solve shrinks the change at one rate: what would one more still change?
+        ahead = change * jnp.minimum(change / before, 1)
+        return (ahead > 2 * eps) & (count < _MAX_SOLVES)
+
+    def move(carry):
+        states, before, _, count = carry
+        moved = _law(resolve(factors, states))
+        off = jnp.abs(moved - states) / jnp.maximum(moved, least)
+        return moved, jnp.max(off), before, count + 1
+
+    one = jnp.ones((), start.dtype)
+    return jax.lax.while_loop(moving, move, (start, one, one, 0))[0]
 
 
 def limits(
@@ -64,10 +95,14 @@ def reached(matrix: Float[Array, "S S"], start: Float[Array, "S"]) -> Bool[Array
     return jax.lax.while_loop(grows, grow, (start > 0, start < 0))[0]
 
 
+def _closed(matrix: Float[Array, "S S"], start: Float[Array, "S"]) -> Float[Array, "S S"]:
+    """P, but from where nobody comes everyone goes back to the start: no class of their own."""
+    return jnp.where(reached(matrix, start)[:, None], matrix, start)
+
+
 def _border(matrix, start):
     """P closed, the factors of I - P^T + start 1^T, and whether that is far from singular."""
-    # From where nobody comes everyone goes back to the start: no class of their own.
-    closed = jnp.where(reached(matrix, start)[:, None], matrix, start)
+    closed = _closed(matrix, start)
     factors = factor(jnp.eye(start.size, dtype=start.dtype) - closed.T + start[:, None])
     pivots = jnp.abs(jnp.diagonal(factors[0]))
     regular = jnp.min(pivots) > jnp.finfo(start.dtype).eps ** 0.25 * jnp.max(pivots)

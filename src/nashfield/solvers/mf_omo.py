@@ -1,6 +1,6 @@
 """MF-OMO: mean-field equilibria as minima of one function of occupation measures."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -136,6 +136,8 @@ class MFOMO(AbstractSolver):
         flow_weight: see `mf_omo_objective`, in units that make rewards of order 1; > 0.
         value_weight: see `mf_omo_objective`, in the same units; > 0.
     """
+
+    games: ClassVar[tuple[type, ...]] = (FiniteGame,)
 
     learning_rate: Scalar = eqx.field(converter=scalar, default=0.05)
     flow_weight: Scalar = eqx.field(converter=scalar, default=100.0)

@@ -11,8 +11,11 @@ import numpy as np
 
 from nashfield.dynamics import evaluate, population_flow, sweep
 from nashfield.dynamics.forward import crowd_slices
+from nashfield.dynamics.linear import MAX_TABLE_STATES
+from nashfield.dynamics.stationary import UNSETTLED_RESIDUAL
 from nashfield.games import checks
-from nashfield.games.base import FiniteGame
+from nashfield.games.base import FiniteGame, Game, StationaryGame
+from nashfield.games.continuous_stationary import ContinuousStationaryGame
 from nashfield.testing.common import (
     CheckError,
     check_leaves,
@@ -20,6 +23,7 @@ from nashfield.testing.common import (
     name_of,
     relative_limit,
 )
+from nashfield.testing.stationary import reference
 
 
 def check_game(game: Any) -> None:
@@ -28,10 +32,12 @@ def check_game(game: Any) -> None:
     Beyond `games.checks.check_game` (sizes, shapes, probabilities, rewards, push the transpose of
     expect, jit): the value of a random policy by backward induction equals the sum over time of
     <mu_t pi_t, r_t>, its exploitability is finite and not negative, both precisions agree, and
-    another game of the same sizes compiles nothing.
+    another game of the same sizes compiles nothing. Of a stationary game the stationary mean field,
+    the value and the exploitability of that policy are those found by plain iteration (where the
+    crowd settles, and a table of all moves fits).
 
     Args:
-        game: a FiniteGame or a StationaryGame.
+        game: a FiniteGame, a StationaryGame, or a ContinuousStationaryGame.
 
     Raises:
         GameError: the protocol is broken.
@@ -43,15 +49,19 @@ def check_game(game: Any) -> None:
             held = held_by_numpy(game, precision)
             checks.check_game(held)
             check_leaves(held)
-            if isinstance(held, FiniteGame):
-                found[precision] = _check_values(held, precision)
-    if found:
-        (double, scale), (single, _) = found["float64"], found["float32"]
-        if abs(double - single) > 1e-3 * scale:
-            raise CheckError(
-                f"{name_of(game)}: the same policy is worth {double:.9g} in float64 but "
-                f"{single:.9g} in float32: avoid differences of large numbers"
-            )
+            if isinstance(held, ContinuousStationaryGame):
+                continue  # it is only played
+            stationary = isinstance(held, StationaryGame)
+            values = _check_rest(held, precision) if stationary else _check_values(held, precision)
+            found[precision] = values
+    if not found:
+        return
+    (double, scale), (single, _) = found["float64"], found["float32"]
+    if abs(double - single) > 1e-3 * scale:
+        raise CheckError(
+            f"{name_of(game)}: the same policy is worth {double:.9g} in float64 but {single:.9g} "
+            "in float32: avoid differences of large numbers"
+        )
 
 
 def _check_values(game: FiniteGame, precision: str) -> tuple[float, float]:
@@ -80,11 +90,7 @@ def _check_values(game: FiniteGame, precision: str) -> tuple[float, float]:
     policy = np.random.default_rng(0).dirichlet(np.ones(game.num_actions), shape)
     value, collected, scale, gap = map(float, run(game, policy))
     run(_copy(game), policy)
-    if num_traces > 1:
-        raise CheckError(
-            f"{name_of(game)} compiles anew for an equal game: what a static field holds must be "
-            "hashable and equal to a copy of itself, such as numbers, text, and tuples of them"
-        )
+    _check_traces(game, num_traces)
     limit = relative_limit(precision) * scale
     if not (np.isfinite(gap) and gap >= -limit):
         raise CheckError(
@@ -98,7 +104,48 @@ def _check_values(game: FiniteGame, precision: str) -> tuple[float, float]:
     return value, scale
 
 
-def _copy(game: FiniteGame) -> FiniteGame:
+def _check_rest(game: StationaryGame, precision: str) -> tuple[float, float]:
+    """J of a random policy, and the size of the values that it is made of."""
+    num_traces = 0
+
+    @eqx.filter_jit
+    def run(game, policy):
+        nonlocal num_traces
+        num_traces += 1
+        return sweep(game, policy)
+
+    shape = (game.num_states,)
+    policy = np.random.default_rng(0).dirichlet(np.ones(game.num_actions), shape)
+    found = run(game, policy)
+    run(_copy(game), policy)
+    _check_traces(game, num_traces)
+    if not found.residual <= UNSETTLED_RESIDUAL or game.num_states > MAX_TABLE_STATES:
+        return float(found.value), float(jnp.max(jnp.abs(found.state_values)))
+    by_hand = reference(game, policy)
+    limit = relative_limit(precision)
+    for name, number, expected, scale in (
+        ("value", found.value, by_hand.value, 1 + by_hand.scale),
+        ("exploitability", found.exploitability, by_hand.best - by_hand.value, 1 + by_hand.scale),
+        ("mean field", found.flow.states, by_hand.mean_field, 1.0),
+    ):
+        off = float(np.max(np.abs(np.asarray(number) - expected)))
+        if not off <= limit * scale:
+            raise CheckError(
+                f"{name_of(game)}: in {precision} the {name} of a policy is off by {off:.3g} from "
+                "what plain iteration finds: is the kernel's push the transpose of its expect?"
+            )
+    return float(found.value), by_hand.scale
+
+
+def _check_traces(game: Game, num_traces: int) -> None:
+    if num_traces > 1:
+        raise CheckError(
+            f"{name_of(game)} compiles anew for an equal game: what a static field holds must be "
+            "hashable and equal to a copy of itself, such as numbers, text, and tuples of them"
+        )
+
+
+def _copy(game: Any) -> Any:
     """The same game built anew, attribute by attribute."""
     new = object.__new__(type(game))
     for field in dataclasses.fields(game):

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashfield.dynamics import evaluate, population_flow
+from nashfield.dynamics.stationary import settle
 from nashfield.games import checks
-from nashfield.games.base import FiniteGame
+from nashfield.games.base import FiniteGame, Game, StationaryGame
 from nashfield.learners.dynamic_programming import optimal_values
 from nashfield.policies import random_policy
 from nashfield.solvers.base import AbstractSolver, StepInfo
@@ -22,20 +23,22 @@ from nashfield.testing.common import (
     name_of,
     relative_limit,
 )
+from nashfield.testing.stationary import reference
 
 _NUM_STEPS = 4
 
 
-def check_solver(solver: Any, game: FiniteGame) -> None:
+def check_solver(solver: Any, game: Game) -> None:
     """Checks a solver on a game in float64 and in float32.
 
     The start is the given policy; states and policies keep shapes and dtypes; policies are laws;
     the reported exploitability and social welfare are those of the policy that entered the step,
-    computed anew by dynamic programming; the same key gives the same bits; iterations after the
-    first compile nothing; and vmap runs over the numeric parameters.
+    computed anew by dynamic programming (on a stationary game by plain iteration, without a linear
+    system); the same key gives the same bits; iterations after the first compile nothing; and vmap
+    runs over the numeric parameters.
 
     Args:
-        solver: the solver.
+        solver: the solver; one that works on tables and starts from any of them.
         game: a small game that is known to be right.
 
     Raises:
@@ -43,6 +46,13 @@ def check_solver(solver: Any, game: FiniteGame) -> None:
     """
     if not isinstance(solver, AbstractSolver):
         raise CheckError(f"{name_of(solver)} is no solver: derive it from solvers.AbstractSolver")
+    if solver.starts_itself:
+        raise CheckError(
+            f"{name_of(solver)} brings its own first policy: only solvers that start from any "
+            "table are checked"
+        )
+    if not isinstance(game, solver.games):
+        raise CheckError(f"{name_of(solver)} does not solve games such as {name_of(game)}")
     for precision in ("float64", "float32"):
         with jax.enable_x64(precision == "float64"):
             held = held_by_numpy(solver, precision)
@@ -52,7 +62,7 @@ def check_solver(solver: Any, game: FiniteGame) -> None:
             _check_vmap(held, held_game, precision)
 
 
-def _check_run(solver: AbstractSolver, game: FiniteGame, precision: str) -> None:
+def _check_run(solver: AbstractSolver, game: Game, precision: str) -> None:
     """A few steps, each looked at, and then once more with the same key."""
     name = name_of(solver)
     traces: Counter[str] = Counter()
@@ -65,7 +75,6 @@ def _check_run(solver: AbstractSolver, game: FiniteGame, precision: str) -> None
         return _named(solver, method, eqx.filter_jit(run))
 
     init, step, policy_of = compiled("init"), compiled("step"), compiled("policy")
-    judge = eqx.filter_jit(lambda game, policy: _judge(game, policy))
     key = jax.random.key(0)
     start = random_policy(game, key=key)
     state = init(solver, game, start, key=key)
@@ -76,7 +85,7 @@ def _check_run(solver: AbstractSolver, game: FiniteGame, precision: str) -> None
     for number in range(_NUM_STEPS):
         following, info = step(solver, game, state, key=jax.random.fold_in(key, number))
         _check_same(name, state, following)
-        _check_info(name, judge(game, policy), info, precision)
+        _check_info(name, _judge(game, policy), info, precision)
         state, policy = following, policy_of(solver, game, following)
         _check_policy(name, policy, start)
         states.append(state)
@@ -94,9 +103,15 @@ def _check_run(solver: AbstractSolver, game: FiniteGame, precision: str) -> None
             )
 
 
-def _check_start(name: str, game: FiniteGame, policy: Any, start: Any) -> None:
+def _check_start(name: str, game: Game, policy: Any, start: Any) -> None:
     """Raises unless `policy` does what `start` does wherever anybody comes."""
-    joint = eqx.filter_jit(lambda game, policy: population_flow(game, policy).joint)
+
+    @eqx.filter_jit
+    def joint(game, policy):
+        if isinstance(game, StationaryGame):
+            return settle(game, policy)[0].joint
+        return population_flow(game, policy).joint
+
     does, did = joint(game, policy), joint(game, start)
     away = float(jnp.max(jnp.abs(does - did)))
     if not away <= 1e-3:
@@ -124,10 +139,13 @@ def _named(solver: AbstractSolver, method: str, function: Callable) -> Callable[
 
 def _check_policy(name: str, policy: Any, start: Any) -> None:
     if getattr(policy, "shape", None) != start.shape or policy.dtype != start.dtype:
+        form = (
+            "(num_states, num_actions)" if start.ndim == 2 else "(horizon, num_states, num_actions)"
+        )
         found = f"{policy.dtype} {policy.shape}" if hasattr(policy, "shape") else name_of(policy)
         raise CheckError(
-            f"{name}.policy must give (horizon, num_states, num_actions) in the precision of the "
-            f"start, {start.dtype} {start.shape}, not {found}"
+            f"{name}.policy must give {form} in the precision of the start, {start.dtype} "
+            f"{start.shape}, not {found}"
         )
     table = np.asarray(policy, float)
     off, least = np.abs(table.sum(-1) - 1).max(), table.min()
@@ -166,13 +184,22 @@ def _check_info(name: str, judged: Any, info: Any, precision: str) -> None:
             )
 
 
-def _judge(game: FiniteGame, policy: Any) -> tuple[Any, Any, Any]:
+def _judge(game: Game, policy: Any) -> tuple[Any, Any, Any]:
+    """What the policy is worth, what a best response is worth, and the size of such values."""
+    if isinstance(game, StationaryGame):
+        judged = reference(game, policy)
+        return judged.value, judged.best, judged.scale
+    return _judge_to_horizon(game, policy)
+
+
+@eqx.filter_jit
+def _judge_to_horizon(game: FiniteGame, policy: Any) -> tuple[Any, Any, Any]:
     flow = population_flow(game, policy)
     played, optimal = evaluate(game, policy, flow), optimal_values(game, flow)
     return played.value, optimal.value, jnp.max(jnp.abs(played.state_values))
 
 
-def _check_vmap(solver: AbstractSolver, game: FiniteGame, precision: str) -> None:
+def _check_vmap(solver: AbstractSolver, game: Game, precision: str) -> None:
     """Two solvers that differ in every numeric parameter, side by side."""
     numeric, rest = eqx.partition(
         solver, lambda x: isinstance(x, np.ndarray) and x.dtype.kind == "f"
@@ -186,15 +213,15 @@ def _check_vmap(solver: AbstractSolver, game: FiniteGame, precision: str) -> Non
         lane = eqx.combine(numeric, rest)
         state = lane.init(game, start, key=key)
         following, info = lane.step(game, state, key=key)
-        return lane.policy(game, following), _judge(game, lane.policy(game, state)), info
+        return lane.policy(game, following), lane.policy(game, state), info
 
     lanes = jax.tree.map(lambda x: np.stack([x, 0.9 * x]), numeric)
     mapped = eqx.filter_jit(eqx.filter_vmap(run, in_axes=(0, None)))
     results = _named(solver, "step (vmapped over its numbers)", mapped)(lanes, game)
     for lane in range(2):
-        left, judged, info = jax.tree.map(lambda x, lane=lane: x[lane], results)
+        left, entered, info = jax.tree.map(lambda x, lane=lane: x[lane], results)
         _check_policy(name_of(solver), left, start)
-        _check_info(name_of(solver), judged, info, precision)
+        _check_info(name_of(solver), _judge(game, entered), info, precision)
 
 
 def _bytes(leaf: Any) -> bytes:

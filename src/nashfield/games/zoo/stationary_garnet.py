@@ -10,12 +10,14 @@ from nashfield.games.zoo._checks import check_number, check_size
 from nashfield.mean_fields import FiniteMeanField
 from nashfield.typing import Array, Scalar, ScalarLike, scalar
 
+_TRACE = 1e-16  # below rounding, and its square is still a number in single precision
+
 
 class StationaryGarnet(StationaryGame):
     """Random sparse moves, random rewards, and a crowd that bends both.
 
     P(y | x, a, z) is proportional to max(0, base_weight * base(y | x, a) + bend_weight *
-    sum_w bend(x, a, y, w) z(w)); r(x, a, z) = reward_weight * base_reward(x, a) + crowd_weight *
+    sum_w bend(w, x, a, y) z(w)); r(x, a, z) = reward_weight * base_reward(x, a) + crowd_weight *
     sum_w crowd(x, w) z(w). From x under a `base` leads to one of num_branches states, drawn with
     replacement, with probabilities uniform on the simplex (of a state drawn twice the last one
     counts). `bend` and `base_reward` are standard normal, `crowd` is the symmetric part of a
@@ -42,7 +44,7 @@ class StationaryGarnet(StationaryGame):
         discount: gamma.
         seed: of the draws.
         base: (S, A, S), next state last.
-        bend: (S, A, S, S), next state, state of the crowd.
+        bend: (S, S, A, S), state of the crowd first, next state last.
         base_reward: (S, A).
         crowd: (S, S), state, state of the crowd.
     """
@@ -59,7 +61,7 @@ class StationaryGarnet(StationaryGame):
     discount: Array | float
     seed: Int[Array, ""]
     base: Float[Array, "S A S"]
-    bend: Float[Array, "S A S S"]
+    bend: Float[Array, "S S A S"]
     base_reward: Float[Array, "S A"]
     crowd: Float[Array, "S S"]
 
@@ -108,7 +110,7 @@ class StationaryGarnet(StationaryGame):
         shares = rng.dirichlet(np.ones(self.num_branches), shape)
         self.base = np.zeros((*shape, self.num_states))
         np.put_along_axis(self.base, successors, shares, -1)
-        self.bend = rng.normal(size=(*shape, self.num_states, self.num_states))
+        self.bend = rng.normal(size=(self.num_states, *shape, self.num_states))
         self.base_reward = rng.normal(size=shape)
         crowd = rng.normal(size=(self.num_states, self.num_states))
         self.crowd = (crowd + crowd.T) / 2
@@ -119,13 +121,13 @@ class StationaryGarnet(StationaryGame):
 
     def transition(self, mean_field: FiniteMeanField) -> Kernel:
         """The chain that this crowd makes."""
-        bend = jnp.dot(self.bend, mean_field.states, precision="highest")
+        # The crowd's axis first: whole rows of memory are added up.
+        rows = self.bend.reshape(self.num_states, -1)
+        bend = jnp.dot(mean_field.states, rows, precision="highest").reshape(self.base.shape)
+        # Where the crowd forbids every move, the trace of `base` decides.
         weights = jnp.maximum(self.base_weight * self.base + self.bend_weight * bend, 0)
-        total = jnp.sum(weights, -1, keepdims=True)
-        some = total > 0
-        # Where the crowd forbids every move, it is ignored.
-        total = jnp.where(some, total, jnp.sum(self.base, -1, keepdims=True))
-        law = jnp.where(some, weights, self.base) / total
+        weights = weights + _TRACE * self.base
+        law = weights / jnp.sum(weights, -1, keepdims=True)
         return Dense(_quantised(law, self.num_noises) if self.num_noises else law)
 
     def reward(self, mean_field: FiniteMeanField) -> Float[Array, "S A"]:
