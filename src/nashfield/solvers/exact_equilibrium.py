@@ -57,7 +57,7 @@ class ExactEquilibrium(AbstractSolver):
         self, game: StationaryGame, policy: Float[Array, "S A"], *, key: PRNGKeyArray
     ) -> ExactState:
         """At `policy`."""
-        return ExactState(policy, jnp.asarray(0))
+        return ExactState(policy, jnp.zeros((), int))
 
     def step(
         self, game: StationaryGame, state: ExactState, *, key: PRNGKeyArray
