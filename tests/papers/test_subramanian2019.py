@@ -1,6 +1,7 @@
 """The paper run again, small by default, with its own settings in the slow tests."""
 
 import json
+import sys
 
 import jax
 import numpy as np
@@ -15,7 +16,7 @@ def quiet(line: str) -> None:
 
 def test_exact_lines():
     rows = malware.exact_rows()
-    assert [row.agrees for row in rows] == [True, True, None] * 2
+    assert [row.agrees for row in rows] == [True, True, None] * 2 + [True] * 4
     assert rows[2].ours == pytest.approx(5.7e-6, rel=0.01)
 
 
@@ -47,4 +48,6 @@ def test_quick(tmp_path):
 )
 def test_hundred_seeds(part):
     rows, _ = part(100, key=jax.random.key(0), tell=quiet)
-    assert all(row.agrees is not False for row in rows)
+    judged = [row for row in rows if row.agrees is not None]
+    assert len(judged) == {malware: 6, neural: 3, investments: 11}[sys.modules[part.__module__]]
+    assert all(row.agrees for row in judged)

@@ -108,10 +108,12 @@ def unsettled(solution: Any) -> str:
     game = solution.game
     if not isinstance(game, StationaryGame):
         return solution.result.message
-    from nashfield.dynamics.stationary import settle
+    from nashfield.dynamics.stationary import UNSETTLED_RESIDUAL, settle
     from nashfield.policies import as_table
 
     _, residual = settle(game, as_table(game, solution.policy))
+    if residual <= UNSETTLED_RESIDUAL:  # it is a played crowd that has not settled
+        return solution.result.message
     steps = int(game.settling_steps)
     return f"{solution.result.message} (residual {float(residual):.2g} after {steps} steps)"
 

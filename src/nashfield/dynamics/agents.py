@@ -16,6 +16,7 @@ from nashfield.games.base import StationaryGame
 from nashfield.games.continuous_stationary import ContinuousStationaryGame
 from nashfield.mean_fields import FiniteMeanField, Particles
 from nashfield.policies import AbstractPolicy
+from nashfield.policies.parametric import check_num_actions
 from nashfield.results import ParameterError
 from nashfield.typing import Array
 
@@ -45,7 +46,7 @@ class FiniteAgents(eqx.Module):
         """Actions drawn from the policy."""
         if self.certain:
             return _entries(jnp.argmax(self.table, -1).astype(jnp.int32), states)
-        cumulated = jnp.cumsum(jnp.asarray(self.table, level.dtype), -1)
+        cumulated = _cumulated(jnp.asarray(self.table, level.dtype))
         actions = jnp.zeros(states.shape, jnp.int32)
         for a in range(self.table.shape[1] - 1):
             actions += level >= _entries(cumulated[:, a], states)
@@ -109,7 +110,7 @@ class PointAgents(eqx.Module):
 
     def act(self, states: Float[Array, "N D"], level: Float[Array, "N"]) -> Int[Array, "N"]:
         """Actions drawn from the policy."""
-        cumulated = jnp.cumsum(self.policy.probabilities(states), -1)[:, :-1]
+        cumulated = _cumulated(self.policy.probabilities(states))[:, :-1]
         return jnp.sum(level[:, None] >= cumulated, -1, dtype=jnp.int32)
 
     def move(
@@ -154,7 +155,8 @@ def agents_of(game: Any, policy: AbstractPolicy | Array) -> FiniteAgents | Point
         policy: with parameters, or for a StationaryGame a table (S, A).
 
     Raises:
-        ParameterError: a table for states that are points.
+        ParameterError: a table for states that are points, or a policy with another number of
+            actions than the game.
     """
     if not isinstance(game, ContinuousStationaryGame):
         if isinstance(policy, AbstractPolicy):
@@ -165,7 +167,20 @@ def agents_of(game: Any, policy: AbstractPolicy | Array) -> FiniteAgents | Point
             f"states of {type(game).__name__} are points, of which there is no table: give a "
             "policy that is a function of the state, such as nashfield.policies.SoftThreshold"
         )
+    point = jax.ShapeDtypeStruct((game.state_dim,), jnp.float32)
+    shape = eqx.filter_eval_shape(policy.probabilities, point).shape
+    check_num_actions(policy, shape[-1], game)
     return PointAgents(game, policy, game.num_levels)
+
+
+def _cumulated(rows: Float[Array, "*N A"]) -> Float[Array, "*N A"]:
+    """Sums of the probabilities up to each action; infinite where all later ones have none.
+
+    Rounding may leave a sum below 1, and a level above it would draw an action that is never
+    played.
+    """
+    later = jnp.flip(jnp.cumsum(jnp.flip(rows, -1), -1), -1) - rows
+    return jnp.where(later > 0, jnp.cumsum(rows, -1), jnp.inf)
 
 
 def _entries(values: Array, indices: Int[Array, "N"]) -> Array:

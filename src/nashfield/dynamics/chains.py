@@ -18,7 +18,8 @@ def limit(matrix: Float[Array, "S S"], start: Float[Array, "S"]) -> Float[Array,
     A chain with one recurrent class has one stationary law, wherever it starts: that to which the
     resolvent R = e (I - (1 - e) P)^-1, a stochastic matrix, leads in no time if e is next to
     nothing. Its elimination subtracts no two numbers of one sign but on the diagonal, so that the
-    smallest shares keep their digits (of which a reward may take the logarithm).
+    smallest shares keep their digits (of which a reward may take the logarithm). Links of less than
+    a few eps of the precision may count as none.
 
     Args:
         matrix: P, rows sum to 1.

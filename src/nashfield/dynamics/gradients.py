@@ -41,6 +41,8 @@ def total_gradient(game: StationaryGame, policy: AbstractPolicy) -> Any:
     """dJ(theta, z_theta)/dtheta, the crowd following the policy.
 
     By implicit differentiation of z = Phi(z, pi_theta): dz = (I - dPhi/dz)^-1 dPhi/dtheta.
+    Where transitions bend with the crowd and it ends in several classes of states, the derivative
+    takes the transitions on the way for those at rest: exact only if they no longer change.
 
     Args:
         game: the game.

@@ -12,7 +12,7 @@ from nashfield.dynamics.elimination import solve
 from nashfield.games.kernels import Kernel
 from nashfield.typing import Array, ScalarLike
 
-# From so many states on no (S, S) table is made (8 MB in float64).
+# Above so many states no (S, S) table is made; a kernel may be written out as (S, A, S).
 MAX_TABLE_STATES = 1024
 
 

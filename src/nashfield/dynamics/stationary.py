@@ -87,7 +87,9 @@ def stationary_mean_field(
 
     Returns:
         The mean field, with what the crowd does. The exact one is differentiable in policy and
-        game, by implicit differentiation of z = Phi(z, pi).
+        game, by implicit differentiation of z = Phi(z, pi). Where transitions bend with the crowd
+        and it ends in several classes of states, the derivative takes the transitions on the way
+        for those at rest.
 
     Warns:
         RuntimeWarning: the crowd has not settled.
@@ -241,6 +243,7 @@ def _respond_iterated(linear, change, states) -> Float[Array, "S"]:
 def _walk(game, policy, start: Float[Array, "S"]) -> Float[Array, "S"]:
     """Follows the crowd from `start` until it rests, or comes to rest too slowly to be followed."""
     tolerance = 8 * jnp.finfo(start.dtype).eps
+    bends = moves_with_crowd(game)
 
     def moving(carry):
         _, residual, count = carry
@@ -250,7 +253,9 @@ def _walk(game, policy, start: Float[Array, "S"]) -> Float[Array, "S"]:
         states, _, count = carry
         moved = push(game, policy, states)
         moved = moved / jnp.sum(moved)  # rounding would add up over thousands of moves
-        return moved, jnp.sum(jnp.abs(moved - states)), count + 1
+        residual = jnp.sum(jnp.abs(moved - states))
+        # The chain that rests every other time has the same limit and cannot go in circles.
+        return moved if bends else (states + moved) / 2, residual, count + 1
 
     def hurry(states, residual):
         """What is left of the way, if transitions stay what they are now."""

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int, PRNGKeyArray
 from nashfield.dynamics.agents import agents_of
 from nashfield.dynamics.draws import check_generator, draws_of
 from nashfield.dynamics.elimination import least_squares, solve
+from nashfield.dynamics.linear import MAX_TABLE_STATES
 from nashfield.dynamics.rollout import Paths, play_paths
 from nashfield.dynamics.stationary_values import policy_values
 from nashfield.games.base import StationaryGame
@@ -202,6 +203,11 @@ class LeastSquaresCritic(AbstractCritic):
         if not isinstance(game, StationaryGame):
             degree = _POINT_DEGREE if self.degree is None else self.degree
             return _polynomial(jnp.asarray(paths.states, float), errors, level, discount, degree)
+        if self.degree is None and game.num_states > MAX_TABLE_STATES:
+            raise ParameterError(
+                f"LeastSquaresCritic keeps a number for each of {game.num_states} states, and of "
+                f"more than {MAX_TABLE_STATES} the system is too large: give degree, such as 3"
+            )
         if self.degree is None:
             table = level + _tabular(paths, errors, discount, game.num_states)
         else:

@@ -107,7 +107,7 @@ def _search(game, policy, num_iterations) -> Anarchy:
     drawn = jax.random.dirichlet(jax.random.key(0), concentration, shape, policy.dtype)
     uniform = jnp.full_like(policy, 1 / policy.shape[1])
     starts = jnp.log(jnp.concatenate([policy[None], uniform[None], drawn]))
-    values, places = jax.vmap(lambda logits: _climb(game, logits, num_iterations))(starts)
+    values, places = jax.lax.map(lambda logits: _climb(game, logits, num_iterations), starts)
     best = jnp.argmax(jnp.where(jnp.isfinite(places.value), places.value, -jnp.inf))
     return Anarchy(values[0], places.value[best], jax.nn.softmax(places.logits[best]))
 

@@ -35,8 +35,14 @@ class AbstractPolicy(eqx.Module):
         """
 
     def table(self, game: StationaryGame) -> Float[Array, "S A"]:
-        """The policy on all states of a game."""
-        return self.probabilities(jnp.asarray(game.features()))
+        """The policy on all states of a game.
+
+        Raises:
+            ParameterError: the game has another number of actions.
+        """
+        table = self.probabilities(jnp.asarray(game.features()))
+        check_num_actions(self, table.shape[-1], game)
+        return table
 
     def begin(self, game: Any, *, key: PRNGKeyArray) -> "AbstractPolicy":
         """The policy to start from on `game`, with sizes and weights that were left open."""
@@ -65,6 +71,15 @@ def check_differentiable(policy: Any) -> None:
         raise ParameterError(
             f"{type(policy).__name__} has no gradient, its actions jump as its parameters change: "
             "take SoftThreshold, or a solver with gradient=SimultaneousPerturbation()"
+        )
+
+
+def check_num_actions(policy: AbstractPolicy, num_actions: int, game: Any) -> None:
+    """Raises ParameterError unless `policy`, which has so many actions, fits the game."""
+    if num_actions != game.num_actions:
+        raise ParameterError(
+            f"{type(policy).__name__} chooses among {num_actions} actions, but "
+            f"{type(game).__name__} has {game.num_actions}: take Gibbs (for a table) or Neural"
         )
 
 

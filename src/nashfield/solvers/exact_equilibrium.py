@@ -64,7 +64,14 @@ class ExactEquilibrium(AbstractSolver):
     ) -> tuple[ExactState, StepInfo]:
         """One Newton step for each eta; or, where none is good, one damped step."""
         policy = state.policy
-        current, candidates, gaps = _newton(game, policy)
+        arrays, rest = eqx.partition(game, eqx.is_array)
+
+        # GMRES ends in LAPACK, which batches must not reach: see `dynamics.elimination`.
+        @jax.custom_batching.sequential_vmap
+        def newton(arrays, policy):
+            return _newton(eqx.combine(arrays, rest), policy)
+
+        current, candidates, gaps = newton(arrays, policy)
         best = jnp.argmin(jnp.where(jnp.isnan(gaps), jnp.inf, gaps))
         gap = current.exploitability
         least = _ROUNDING * jnp.finfo(policy.dtype).eps * jnp.max(jnp.abs(current.state_values))
@@ -114,7 +121,8 @@ def _newton(
             maxiter=_CYCLES,
         )
         moved = _project(policy + change)
-        return moved, sweep(game, moved).exploitability
+        there = sweep(game, moved)
+        return moved, jnp.where(there.settled, there.exploitability, jnp.inf)
 
     candidates, gaps = jax.lax.map(move, unit * jnp.asarray(_STEPS, policy.dtype))
     return current, candidates, gaps

@@ -18,9 +18,9 @@ class LocalSocialOptimum(AbstractAscent):
     pi_theta against the frozen mean field z, and z_theta the stationary mean field of pi_theta.
     Where this total gradient vanishes is a local stationary mean-field social optimum (LSMF-SO).
     It converges to isolated, locally stable points if the gradient is continuous. The exact
-    gradient differentiates z = Phi(z, pi_theta) implicitly; from samples only
-    `SimultaneousPerturbation` sees how the crowd follows. Parts and reports are those of
-    `AbstractAscent`. Source: Subramanian and Mahajan (2019), "Reinforcement learning in stationary
+    gradient differentiates z = Phi(z, pi_theta) implicitly (see `dynamics.total_gradient` for where
+    it is not quite exact); from samples only `SimultaneousPerturbation` sees how the crowd follows.
+    Parts and reports are those of `AbstractAscent`. Source: Subramanian and Mahajan (2019), "Reinforcement learning in stationary
     mean-field games", algorithm 5.
     """
 
