@@ -20,8 +20,8 @@ class LocalSocialOptimum(AbstractAscent):
     It converges to isolated, locally stable points if the gradient is continuous. The exact
     gradient differentiates z = Phi(z, pi_theta) implicitly (see `dynamics.total_gradient` for where
     it is not quite exact); from samples only `SimultaneousPerturbation` sees how the crowd follows.
-    Parts and reports are those of `AbstractAscent`. Source: Subramanian and Mahajan (2019), "Reinforcement learning in stationary
-    mean-field games", algorithm 5.
+    Parts and reports are those of `AbstractAscent`. Source: Subramanian and Mahajan (2019),
+    "Reinforcement learning in stationary mean-field games", algorithm 5.
     """
 
     def estimate(
