@@ -73,8 +73,7 @@ def case(workers: dict[str, Peer], name: str, options: Any, folder: str) -> list
     theirs = [workers[k] for k in ("theirs64", "theirs32")]
     ours = {k: workers[k] for k in ("ours64", "ours32")}
     ask = {"name": config, "start": start, "learning_rate": RATE, "temperature": TEMPERATURE}
-    for worker in theirs:
-        size = worker.ask("load", **ask, file=constants)
+    size, _ = (worker.ask("load", **ask, file=constants) for worker in theirs)
     ask = {"name": name, "file": constants, "policy": start, "settling_steps": SHIPPED_PUSHES}
     for worker in ours.values():
         worker.ask("load", **ask, learning_rate=RATE / TEMPERATURE)
