@@ -157,3 +157,14 @@ def test_agents_on_points():
 def test_a_table_on_points_is_refused():
     with pytest.raises(ParameterError, match="states of Points are points, of which there is no"):
         agents_of(Points(jnp.asarray(2.0)), jnp.ones((2, 3)) / 3)
+
+
+def test_no_level_draws_an_action_of_no_probability():
+    """Rounding leaves sums of single precision below 1: the last level must not fall beyond."""
+    rng = np.random.default_rng(0)
+    rows = np.append(rng.dirichlet(np.ones(6), 2000), np.zeros((2000, 1)), 1)
+    assert (np.cumsum(rows.astype(np.float32), -1)[:, -1] < 1 - 2.0**-24).any()
+    game = nf.games.StationaryFourRooms()  # only a carrier: `act` looks at the table alone
+    agents = FiniteAgents(game, jnp.asarray(rows))
+    level = jnp.full(2000, 1 - 2.0**-24, jnp.float32)
+    assert agents.act(jnp.arange(2000), level).max() == 5
