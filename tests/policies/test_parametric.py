@@ -87,14 +87,10 @@ def test_temperatures(temperature):
 def test_tables_of_another_game():
     with pytest.raises(ParameterError, match=r"Gibbs.logits has shape \(3, 2\), but the game"):
         Gibbs(np.zeros((3, 2))).table(GAME)
-    with pytest.raises(
-        ParameterError, match=r"SoftThreshold chooses among 2 actions, but .* has 5"
-    ):
+    with pytest.raises(ParameterError, match=r"chooses among 2 actions, but .* has 5"):
         nf.exploitability(nf.games.StationaryFourRooms(), SoftThreshold(0.3))
     points = nf.games.ContinuousProductInvestment()
-    with pytest.raises(
-        ParameterError, match=r"SoftThreshold chooses among 2 actions, but .* has 8"
-    ):
+    with pytest.raises(ParameterError, match=r"chooses among 2 actions, but .* has 8"):
         agents_of(points, SoftThreshold(0.3))
 
 
