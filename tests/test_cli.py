@@ -336,6 +336,7 @@ def test_policies_with_parameters(run):
     assert nf.Solution.load("a").policy.theta == pytest.approx(float(solution.policy.theta))
 
 
+@pytest.mark.slow
 def test_check_compares_parameters_with_the_table(run):
     line = ("solve", "malware-spread", "--solver", "local-social-optimum", *SMALL)
     run(*line, "--iterations", "2", "--out", "a")
@@ -353,6 +354,7 @@ def test_a_social_optimum_does_not_stop_at_an_equilibrium(run):
     assert (found["result"], found["iterations"]) == ("max_iterations", 30)
 
 
+@pytest.mark.slow
 def test_points(run):
     line = ("solve", "continuous-malware-spread", "--solver", "local-equilibrium", "--out", "a")
     few = ("--solver-set", "num_evaluations=200", "num_evaluation_steps=60", "crowd=played-crowd")
@@ -394,6 +396,7 @@ class Banks(nf.StationaryGame):
 """
 
 
+@pytest.mark.slow
 def test_a_stationary_game_of_ones_own_that_does_not_settle(run, tmp_path):
     (tmp_path / "mine.py").write_text(STATIONARY_GAME)
     line = ("solve", "mine.py:Banks", "--solver", "local-equilibrium", "--no-plots")
@@ -411,6 +414,7 @@ def test_a_stationary_game_of_ones_own_that_does_not_settle(run, tmp_path):
     assert np.shape(nf.Solution.load("a").policy) == (2, 2)
 
 
+@pytest.mark.slow
 def test_a_long_search_for_the_optimum_is_not_done_unasked(run, monkeypatch):
     monkeypatch.setattr("nashfield.cli.report._MAX_STATES", 5)
     line = ("solve", "malware-spread", "--solver", "fixed-point", *SMALL, "--iterations", "1")

@@ -111,6 +111,7 @@ def test_no_iterations_and_a_given_start():
     assert found.stats["initial_exploitability"] == pytest.approx(found.exploitability)
 
 
+@pytest.mark.slow
 def test_large_grids_are_kept_in_values():
     game, solver = nf.games.GridNavigation(6, 7, horizon=9, spacing=3), OnlineMirrorDescent(0.3)
     found = nf.run(game, solver, num_iterations=20)

@@ -134,6 +134,7 @@ def test_the_ratio_is_that_of_gains_or_of_costs(income, signs):
     np.testing.assert_allclose(found.ratio, expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_starts_in_one_program():
     game = nf.games.MalwareSpread(num_states=11)
     tables = jax.random.dirichlet(jax.random.key(0), jnp.ones(2), (3, 11))

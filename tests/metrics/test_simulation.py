@@ -300,6 +300,7 @@ def test_a_newcomer_by_exact_values(num_agents):
     check(found.gains, deviated - base)
 
 
+@pytest.mark.slow
 def test_a_crowd_at_rest_stays_there(precision):
     game = nf.games.MalwareSpread(num_states=11)
     policy = nf.policies.Threshold(theta=0.25)

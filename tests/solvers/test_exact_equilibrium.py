@@ -79,6 +79,7 @@ def test_malware_mixes_at_one_state(precision):
 
 @pytest.mark.parametrize("cyclic", [False, True])
 @pytest.mark.parametrize("seed", range(6))
+@pytest.mark.slow
 def test_random_games(cyclic, seed):
     game = coupled(seed, cyclic=cyclic)
     solution = solved(game)

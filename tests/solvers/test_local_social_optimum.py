@@ -13,6 +13,7 @@ KEY = jax.random.key(0)
 GAME = MalwareSpread(inclusive=True)
 
 
+@pytest.mark.slow
 def test_it_is_the_best_of_all_soft_thresholds(precision):
     solution = nf.solve(GAME, nf.LocalSocialOptimum(SoftThreshold(0.9)), num_iterations=500)
     grid = jnp.linspace(0, 1, 101)
@@ -41,6 +42,7 @@ def test_the_norm_is_that_of_the_total_gradient():
     assert solution.history["gradient_norm"][0] == pytest.approx(0.266196, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_table_is_as_good_as_the_best_threshold():
     solver = nf.LocalSocialOptimum(Gibbs(), optimizer=nf.Adam(1.0))
     solution = nf.solve(MalwareSpread(), solver, num_iterations=2000)

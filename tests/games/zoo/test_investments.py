@@ -39,6 +39,7 @@ def solved(product):
 
 
 class TestOneProduct:
+    @pytest.mark.slow
     def test_equilibrium(self):
         total = 0
         for product in range(3):
@@ -55,6 +56,7 @@ class TestOneProduct:
             assert solution.exploitability < 1e-6
             np.testing.assert_allclose(mean_of(solution.flow), MEANS[0], atol=5e-4)
 
+    @pytest.mark.slow
     def test_never_and_always(self, precision):
         exact = {"float64": 1e-9, "float32": 3e-6}[precision]
         games = [ProductInvestment(product=j, num_states=40) for j in range(3)]
@@ -106,6 +108,7 @@ class TestOneProduct:
         expected = 0.32 * np.linspace(0, 1, 5)[:, None] - 0.22 * 0.5 - 0.21 * np.arange(2)
         np.testing.assert_allclose(game.reward(crowd), expected, rtol=1e-12)
 
+    @pytest.mark.slow
     def test_protocol(self):
         nf.testing.check_game(ProductInvestment(num_states=12))
 
@@ -160,6 +163,7 @@ def test_quantiles(stride, precision):
 
 
 class TestAllProducts:
+    @pytest.mark.slow
     def test_equilibrium(self, precision):
         game = ContinuousProductInvestment()
         thresholds = game.best_thresholds(jnp.ones(3))
@@ -243,6 +247,7 @@ class TestAllProducts:
         assert (one.state_dim, one.num_actions, one.num_levels) == (1, 2, 1)
         nf.testing.check_game(one)
 
+    @pytest.mark.slow
     def test_protocol(self):
         nf.testing.check_game(ContinuousProductInvestment())
 
