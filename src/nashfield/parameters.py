@@ -122,7 +122,10 @@ def _nested(
         if isinstance(given, eqx.Module):
             given = next(n for n, cls in parts_of(part).items() if cls is type(given))
         if not isinstance(given, str | Mapping):
-            raise ParameterError(f"{name}: say which {head} it is before {key}, as {head}=NAME")
+            names = ", ".join(sorted(parts_of(part)))
+            raise ParameterError(
+                f"{name}: say which {head} it is before {key}, as {head}=NAME; known are: {names}"
+            )
         spec = {"name": given, "parameters": {}} if isinstance(given, str) else given
         plain[head] = {**spec, "parameters": {**spec.get("parameters", {}), rest: value}}
     return plain

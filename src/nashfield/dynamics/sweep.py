@@ -14,6 +14,9 @@ from nashfield.games.base import FiniteGame, Game, StationaryGame
 from nashfield.mean_fields import FiniteMeanField
 from nashfield.typing import Array
 
+# Rounding stays far below this; rows that do not sum to 1 do not.
+_MASS_TOLERANCE = 1e-3
+
 
 class Sweep(eqx.Module):
     """A policy against its own crowd. Where the game is stationary nothing has a time axis.
@@ -57,7 +60,11 @@ def sweep(game: Game, policy: Float[Array, "*T S A"]) -> Sweep:
 
 
 def _rest(game: StationaryGame, policy: Float[Array, "S A"]) -> Sweep:
-    """The stationary mean field, and values against it frozen (Subramanian and Mahajan 2019)."""
+    """The stationary mean field, and values against it frozen (Subramanian and Mahajan 2019).
+
+    Value and exploitability are NaN where the initial law or the transition rows do not sum to 1:
+    a stationary law, scaled to 1, would not show it.
+    """
     mean_field, residual = settle(game, policy)
     kernel, _, discount = stage(game, mean_field, policy.dtype)
     action_values = policy_values(game, policy, mean_field).action_values
@@ -68,6 +75,10 @@ def _rest(game: StationaryGame, policy: Float[Array, "S A"]) -> Sweep:
     regrets, optimal = optimal_regrets(kernel, advantages, discount)
     initial = jnp.asarray(game.initial(), policy.dtype)
     value, gap = (jnp.dot(initial, x, precision="highest") for x in (values, regrets))
+    sums = jnp.append(kernel.expect(jnp.ones_like(values)), jnp.sum(initial))
+    value, gap = (
+        jnp.where(jnp.all(jnp.abs(sums - 1) < _MASS_TOLERANCE), x, jnp.nan) for x in (value, gap)
+    )
     return Sweep(mean_field, advantages, optimal, values, regrets, value, gap, residual)
 
 
