@@ -1,7 +1,13 @@
 """Shape and type checks of every annotated function, and double precision unless a test says so."""
 
-import jax
+import os
+
 import pytest
+
+# Before JAX is imported: tests compile thousands of programs and hardly run them.
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+
+import jax
 from jaxtyping import config, install_import_hook
 
 # nashfield imports its modules lazily, inside tests: the hook stays for the whole session.
