@@ -21,7 +21,7 @@ import numpy as np
 import nashfield as nf
 from nashfield.dynamics.agents import agents_of
 from nashfield.dynamics.draws import draws_of
-from nashfield.dynamics.rollout import play_crowd, play_returns
+from nashfield.dynamics.rollout import play_returns, play_snapshots
 
 THETA = 0.3
 BLOCKS = (4_000, 16_000, 100_000)
@@ -106,7 +106,7 @@ def play(game, policy, mean_field, job: str, generator: str, options: argparse.N
             draws = draws_of(key, generator)
             if job == "crowd":
                 sizes = {"num_agents": options.agents, "num_steps": options.steps}
-                crowd = play_crowd(agents, draws, **sizes)
+                crowd = agents.mean_field(play_snapshots(agents, draws, **sizes)[1])
                 return crowd.expect(np.arange(game.num_states))
             sizes = {"num_trajectories": options.agents, "num_steps": options.steps}
             return play_returns(agents, mean_field, draws, **sizes)

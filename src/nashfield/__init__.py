@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_MODULES = ("games", "learners", "metrics", "plotting", "policies", "solvers", "testing")
+_MODULES = ("adapters", "games", "learners", "mean_fields", "metrics", "plotting", "policies", "solvers", "testing")
 _NAMES = {
     "Scalar": "typing",
     "scalar": "typing",
@@ -30,8 +30,13 @@ _NAMES = {
     "policy_values": "dynamics",
     "partial_gradient": "dynamics",
     "total_gradient": "dynamics",
+    "ContinuousGame": "games.continuous",
     "ContinuousStationaryGame": "games.continuous_stationary",
+    "Flow": "mean_fields",
+    "Gaussian": "mean_fields",
     "Particles": "mean_fields",
+    "Uniform": "mean_fields",
+    "rollout_flow": "dynamics.episodes",
     "evaluate": "dynamics",
     "best_response": "learners",
     "uniform_policy": "policies",

@@ -9,7 +9,7 @@ import pytest
 import nashfield as nf
 from nashfield.dynamics.agents import agents_of
 from nashfield.dynamics.draws import draws_of
-from nashfield.dynamics.rollout import play_crowd, play_paths, play_returns, play_snapshots
+from nashfield.dynamics.rollout import play_paths, play_returns, play_snapshots
 
 POLICIES = (nf.policies.Threshold(theta=0.3), nf.policies.SoftThreshold(theta=0.3, temperature=0.1))
 
@@ -35,7 +35,8 @@ def returns(game, policy, mean_field, key, generator, size=20_000):
 @eqx.filter_jit
 def crowd(game, policy, key, generator, size=20_000, num_steps=100):
     sizes = {"num_agents": size, "num_steps": num_steps}
-    return play_crowd(agents_of(game, policy), draws_of(key, generator), **sizes)
+    agents = agents_of(game, policy)
+    return agents.mean_field(play_snapshots(agents, draws_of(key, generator), **sizes)[1])
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=["threshold", "soft"])
@@ -180,7 +181,7 @@ def test_other_numbers_compile_nothing(generator):
         agents, draws = agents_of(game, policy), draws_of(key, generator)
         sizes = {"num_steps": 5}
         return (
-            play_crowd(agents, draws, num_agents=10, **sizes).states,
+            play_snapshots(agents, draws, num_agents=10, **sizes),
             play_returns(agents, mean_field, draws, num_trajectories=10, **sizes),
         )
 

@@ -120,3 +120,12 @@ def test_they_are_built_by_name():
     assert set(known) == {"batch-mean", "exact-critic", "least-squares-critic"}
     made = build(known["least-squares-critic"], {"num_steps": "50", "degree": "4"}, "critic")
     assert made == LeastSquaresCritic(num_steps=50, degree=4)
+
+
+def test_a_table_of_too_many_states(monkeypatch, triangle):
+    monkeypatch.setattr(critic, "MAX_TABLE_STATES", 2)
+    policy = SoftThreshold(0.4, 0.2)
+    mean_field = nf.stationary_mean_field(triangle, policy)
+    with pytest.raises(nf.ParameterError, match="the system is too large: give degree"):
+        learn(LeastSquaresCritic(), triangle, policy, mean_field)
+    learn(LeastSquaresCritic(degree=1), triangle, policy, mean_field)

@@ -38,9 +38,7 @@ class FiniteAgents(eqx.Module):
 
     def start(self, levels: Float[Array, "1 N"]) -> Int[Array, "N"]:
         """States drawn from the initial law."""
-        cumulated = jnp.cumsum(jnp.asarray(self.game.initial(), levels.dtype))
-        target = levels[0] * cumulated[-1]
-        return jnp.searchsorted(cumulated, target, side="right").astype(jnp.int32)
+        return draw_states(levels[0], jnp.asarray(self.game.initial(), levels.dtype))
 
     def act(self, states: Int[Array, "N"], level: Float[Array, "N"]) -> Int[Array, "N"]:
         """Actions drawn from the policy."""
@@ -173,11 +171,15 @@ def agents_of(game: Any, policy: AbstractPolicy | Array) -> FiniteAgents | Point
     return PointAgents(game, policy, game.num_levels)
 
 
-def _cumulated(rows: Float[Array, "*N A"]) -> Float[Array, "*N A"]:
-    """Sums of the probabilities up to each action; infinite where all later ones have none.
+def draw_states(levels: Float[Array, "N"], law: Float[Array, "S"]) -> Int[Array, "N"]:
+    """One state for every level, by the inverse distribution function; none of probability 0."""
+    return jnp.searchsorted(_cumulated(law), levels, side="right").astype(jnp.int32)
 
-    Rounding may leave a sum below 1, and a level above it would draw an action that is never
-    played.
+
+def _cumulated(rows: Float[Array, "*N A"]) -> Float[Array, "*N A"]:
+    """Sums of the probabilities up to each entry; infinite where all later ones have none.
+
+    Rounding may leave a sum below 1, and a level above it would draw what is never drawn.
     """
     later = jnp.flip(jnp.cumsum(jnp.flip(rows, -1), -1), -1) - rows
     return jnp.where(later > 0, jnp.cumsum(rows, -1), jnp.inf)

@@ -76,7 +76,7 @@ def limits(
     average = jax.lax.cond(
         regular,
         lambda: jnp.broadcast_to(_law(resolve(factors, start)), closed.shape),
-        lambda: jax.vmap(_by_classes(closed))(jnp.eye(start.size, dtype=start.dtype)),
+        lambda: _by_classes(closed)(jnp.eye(start.size, dtype=start.dtype)).T,
     )
     return closed, average
 
@@ -111,7 +111,7 @@ def _border(matrix, start):
 
 
 def _by_classes(matrix: Float[Array, "S S"]) -> Callable[[Array], Array]:
-    """The map m -> m P*, by the recurrent classes and how often each is entered.
+    """The map m -> m P* of one law or of columns of them, by the classes that each enters.
 
     Outside of the classes m gathers visits until it enters one; inside, with b uniform on the class
     and M what has entered, z = M b + z P - M b sum(z) / M has the sum M and z = z P.
@@ -127,8 +127,9 @@ def _by_classes(matrix: Float[Array, "S S"]) -> Callable[[Array], Array]:
     inside = jnp.where(recurrent[:, None], matrix, 0)
     resting = factor(identity - inside.T + uniform)
 
-    def average(mass: Float[Array, "S"]) -> Float[Array, "S"]:
-        entered = jnp.where(recurrent, resolve(entering, mass), 0)
+    def average(mass: Float[Array, "S *K"]) -> Float[Array, "S *K"]:
+        stays = recurrent.reshape(-1, *[1] * (mass.ndim - 1))
+        entered = jnp.where(stays, resolve(entering, mass), 0)
         return resolve(resting, jnp.dot(uniform, entered, precision="highest"))
 
     return average

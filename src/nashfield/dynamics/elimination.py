@@ -24,9 +24,9 @@ def factor(matrix: Float[Array, "S S"]) -> tuple[Float[Array, "S S"], Int[Array,
 
 @jax.custom_batching.sequential_vmap
 def resolve(
-    factors: tuple[Float[Array, "S S"], Int[Array, "S"]], right: Float[Array, "S"]
-) -> Float[Array, "S"]:
-    """Solves matrix x = right, given the factors; not differentiable."""
+    factors: tuple[Float[Array, "S S"], Int[Array, "S"]], right: Float[Array, "S *K"]
+) -> Float[Array, "S *K"]:
+    """Solves matrix x = right, columns at once, given the factors; not differentiable."""
     return jax.scipy.linalg.lu_solve(factors, right)
 
 

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int, Real
 
 from nashfield.dynamics.draws import AbstractDraws
-from nashfield.mean_fields import FiniteMeanField, Particles
 from nashfield.typing import Array
 
 
@@ -26,10 +25,12 @@ class Paths(eqx.Module):
     rewards: Float[Array, "T N"]
 
 
-def play_crowd(
+def play_snapshots(
     agents: Any, draws: AbstractDraws, *, num_agents: int, num_steps: int
-) -> FiniteMeanField | Particles:
-    """The empirical law of N agents that start from the initial law and move `num_steps` times.
+) -> tuple[Real[Array, "N *D"], Real[Array, "N *D"]]:
+    """Where agents who start from the initial law are after half of their moves, and after all.
+
+    They move among one another: the mean field of each move is their own empirical law.
 
     Args:
         agents: game and policy, see `agents_of`.
@@ -37,14 +38,6 @@ def play_crowd(
         num_agents: N.
         num_steps: B.
     """
-    _, last = play_snapshots(agents, draws, num_agents=num_agents, num_steps=num_steps)
-    return agents.mean_field(last)
-
-
-def play_snapshots(
-    agents: Any, draws: AbstractDraws, *, num_agents: int, num_steps: int
-) -> tuple[Real[Array, "N *D"], Real[Array, "N *D"]]:
-    """Where the agents of `play_crowd` are after half of their moves, and after all of them."""
     num_levels = agents.num_levels
 
     def step(k, states):

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float, PRNGKeyArray
 
+from nashfield.mean_fields.base import AbstractMeanField
 from nashfield.typing import Array
 
 
-class Particles(eqx.Module):
+class Particles(AbstractMeanField):
     """Empirical law of N agents at points of R^D.
 
     Attributes:
@@ -30,3 +30,7 @@ class Particles(eqx.Module):
     def sample(self, key: PRNGKeyArray, n: int) -> Float[Array, "n D"]:
         """Draws the states of `n` agents, with replacement."""
         return jax.random.choice(key, jnp.asarray(self.states), (n,))
+
+    def log_density(self, x: Float[Array, "*batch D"]) -> Float[Array, "*batch"]:
+        """Log of a kernel density estimate at the states `x`."""
+        raise NotImplementedError

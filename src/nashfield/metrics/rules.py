@@ -6,6 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
+from nashfield.dynamics.agents import draw_states
 from nashfield.dynamics.forward import crowd_slices
 from nashfield.games.base import StationaryGame
 from nashfield.mean_fields import FiniteMeanField
@@ -57,15 +58,9 @@ class Rules(eqx.Module):
         """Where the agents begin: by the initial law, or as a newcomer into a crowd at rest."""
         initial = jnp.asarray(self.game.initial(), levels.dtype)
         if not self.timeless:
-            return _draw(levels, initial)
-        newcomer = _draw(levels[:1], initial)
-        return jnp.concatenate([newcomer, _draw(levels[1:], self.flow.states)])
-
-
-def _draw(levels: Float[Array, "N"], law: Float[Array, "S"]) -> Int[Array, "N"]:
-    """One state for every level, by the inverse distribution function."""
-    cumulated = jnp.cumsum(law)
-    return jnp.searchsorted(cumulated, levels * cumulated[-1], side="right").astype(jnp.int32)
+            return draw_states(levels, initial)
+        newcomer = draw_states(levels[:1], initial)
+        return jnp.concatenate([newcomer, draw_states(levels[1:], self.flow.states)])
 
 
 def choose(level: Float[Array, "N"], rows: Float[Array, "N A"]) -> Int[Array, "N"]:

@@ -1,7 +1,9 @@
 """How one agent acts."""
 
+from nashfield.policies.control import AbstractControl, Affine
 from nashfield.policies.mixture import occupation_mixture
 from nashfield.policies.parametric import AbstractPolicy, check_differentiable, check_parameters
+from nashfield.policies.pool import Pool
 from nashfield.policies.softmax import Gibbs, Neural
 from nashfield.policies.tabular import (
     as_table,
@@ -13,9 +15,12 @@ from nashfield.policies.tabular import (
 from nashfield.policies.threshold import SoftThreshold, Threshold
 
 __all__ = [
+    "AbstractControl",
     "AbstractPolicy",
+    "Affine",
     "Gibbs",
     "Neural",
+    "Pool",
     "SoftThreshold",
     "Threshold",
     "as_table",

@@ -18,8 +18,8 @@ class AbstractPolicy(eqx.Module):
 
     Attributes:
         fixed: names of attributes that are no parameters.
-        certain: whether it plays one action in every state, whatever its parameters; agents then
-            draw nothing for it.
+        certain: whether it plays one action in every state, whatever its parameters. Agents then
+            draw nothing for it; and it has no gradient, since its actions jump as they change.
     """
 
     fixed: ClassVar[tuple[str, ...]] = ()
@@ -67,7 +67,7 @@ def check_differentiable(policy: Any) -> None:
         ParameterError: it has no parameters, or its actions jump as they change.
     """
     check_parameters(policy)
-    if getattr(policy, "jumps", False):
+    if policy.certain:
         raise ParameterError(
             f"{type(policy).__name__} has no gradient, its actions jump as its parameters change: "
             "take SoftThreshold, or a solver with gradient=SimultaneousPerturbation()"

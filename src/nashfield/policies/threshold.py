@@ -22,7 +22,6 @@ class Threshold(AbstractPolicy):
 
     theta: Scalar = eqx.field(converter=scalar, default=0.5)
     certain: ClassVar[bool] = True
-    jumps: ClassVar[bool] = True
 
     def __check_init__(self):
         _check_theta(self.theta)

@@ -17,17 +17,16 @@ from nashfield.games.continuous_stationary import ContinuousStationaryGame
 from nashfield.games.zoo._checks import check_size
 from nashfield.learners import AbstractCrowd, AbstractGradient, ExactCrowd, ExactGradient
 from nashfield.policies import AbstractPolicy
-from nashfield.solvers.base import AbstractSolver, Outcome, StepInfo
+from nashfield.solvers.base import Outcome, StepInfo
 from nashfield.solvers.starts import (
     check_start,
     crowd_for,
-    first_policy,
-    jumps,
     length,
     moved,
     on_points,
 )
 from nashfield.solvers.steps import AbstractOptimizer, Adam
+from nashfield.solvers.training import AbstractTraining
 from nashfield.typing import Array
 
 
@@ -43,7 +42,7 @@ class Climb(eqx.Module):
     optimizer: Any
 
 
-class AbstractAscent(AbstractSolver):
+class AbstractAscent(AbstractTraining):
     """theta <- [theta + step of the optimizer along a gradient of J]_Theta.
 
     Where states are finitely many, what a step reports is exact, however the gradient is estimated:
@@ -74,8 +73,6 @@ class AbstractAscent(AbstractSolver):
     num_evaluation_steps: int = eqx.field(static=True, default=200)
 
     games: ClassVar[tuple[type, ...]] = (StationaryGame, ContinuousStationaryGame)
-    starts_itself: ClassVar[bool] = True
-    kept_as: ClassVar[dict[str, str]] = {"policy": "start"}
 
     def __init__(
         self,
@@ -127,22 +124,6 @@ class AbstractAscent(AbstractSolver):
     def exact(self, game: StationaryGame, policy: AbstractPolicy, mean_field: Any) -> Any:
         """What `estimate` stands for; `mean_field` is the stationary one."""
 
-    def first_policy(self, game: Any, *, key: PRNGKeyArray) -> AbstractPolicy:
-        """The policy before the first step.
-
-        Args:
-            game: the game.
-            key: for weights that are drawn.
-
-        Raises:
-            ParameterError: the policy has no parameters.
-        """
-        return first_policy(self.start, game, key=key)
-
-    def init(self, game: Any, policy: Any, *, key: PRNGKeyArray) -> Climb:
-        """At `first_policy`; `policy` is not looked at."""
-        return self.init_uniform(game, key=key)
-
     def init_uniform(self, game: Any, *, key: PRNGKeyArray) -> Climb:
         """At `first_policy`."""
         parameters = self.first_policy(game, key=key).split()[0]
@@ -154,11 +135,6 @@ class AbstractAscent(AbstractSolver):
         gradient, outcome = self._look(game, policy, key)
         change, optimizer = self.optimizer.step(gradient, state.optimizer)
         return Climb(moved(policy, change), optimizer), outcome.info
-
-    def policy(self, game: Any, state: Climb) -> AbstractPolicy:
-        """The policy with the parameters of `state`."""
-        like = self.first_policy(game, key=jax.random.key(0))
-        return eqx.combine(state.parameters, like.split()[1])
 
     def outcome(self, game: Any, state: Climb, *, key: PRNGKeyArray) -> Outcome:
         """See `AbstractSolver.outcome`; on points the flow is a crowd that was played."""
@@ -184,7 +160,7 @@ class AbstractAscent(AbstractSolver):
             mean_field, settled = found.mean_field, settled & found.settled
         gradient = known = self.estimate(game, policy, mean_field, key=gradient_key)
         followed = isinstance(self.gradient, ExactGradient | None) and exactly
-        if not (followed or jumps(policy)):
+        if not (followed or policy.certain):
             known = self.exact(game, policy, swept.flow)
         info = StepInfo(swept.exploitability, swept.value, length(known))
         return gradient, Outcome(policy, swept.flow, info, settled)

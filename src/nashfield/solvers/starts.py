@@ -35,11 +35,6 @@ def on_points(game: Any) -> bool:
     return isinstance(game, ContinuousStationaryGame)
 
 
-def jumps(policy: AbstractPolicy) -> bool:
-    """Whether the actions of `policy` jump as its parameters change."""
-    return bool(getattr(policy, "jumps", False))
-
-
 def check_start(policy: Any) -> None:
     """Raises ParameterError unless `policy` is None or may have parameters."""
     if policy is not None and not isinstance(policy, AbstractPolicy):
@@ -96,7 +91,7 @@ def gradient_for(
             where states are points.
     """
     if gradient is None:
-        if jumps(policy) or (on_points(game) and not alone):
+        if policy.certain or (on_points(game) and not alone):
             return SimultaneousPerturbation()
         return Reinforce() if on_points(game) else ExactGradient()
     if gradient.smooth:

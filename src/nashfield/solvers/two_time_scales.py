@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from nashfield.dynamics import partial_gradient, sweep
-from nashfield.dynamics.agents import FiniteAgents
+from nashfield.dynamics.agents import FiniteAgents, draw_states
 from nashfield.dynamics.draws import Draws
 from nashfield.dynamics.stationary import push
 from nashfield.games.base import StationaryGame
@@ -18,9 +18,10 @@ from nashfield.learners import AbstractGradient
 from nashfield.mean_fields import FiniteMeanField
 from nashfield.policies import AbstractPolicy
 from nashfield.results import ParameterError
-from nashfield.solvers.base import AbstractSolver, Outcome, StepInfo
-from nashfield.solvers.starts import check_start, first_policy, gradient_for, jumps, length, moved
+from nashfield.solvers.base import Outcome, StepInfo
+from nashfield.solvers.starts import check_start, gradient_for, length, moved
 from nashfield.solvers.steps import PowerStep
+from nashfield.solvers.training import AbstractTraining
 from nashfield.typing import Array
 
 
@@ -38,7 +39,7 @@ class Following(eqx.Module):
     num_steps: Int[Array, ""]
 
 
-class TwoTimeScales(AbstractSolver):
+class TwoTimeScales(AbstractTraining):
     """Policy and mean field move together, the mean field on the faster time scale.
 
     theta <- [theta + alpha_k G]_Theta, with G the partial gradient dJ(theta, z)/dtheta, and z <- z
@@ -69,8 +70,6 @@ class TwoTimeScales(AbstractSolver):
     num_samples: int | None = eqx.field(static=True)
 
     games: ClassVar[tuple[type, ...]] = (StationaryGame,)
-    starts_itself: ClassVar[bool] = True
-    kept_as: ClassVar[dict[str, str]] = {"policy": "start"}
 
     def __init__(
         self,
@@ -104,22 +103,6 @@ class TwoTimeScales(AbstractSolver):
             check_size("num_samples", num_samples)
         _check_conditions(self.policy_step, self.mean_field_step)
 
-    def first_policy(self, game: Any, *, key: PRNGKeyArray) -> AbstractPolicy:
-        """The policy before the first step.
-
-        Args:
-            game: the game.
-            key: for weights that are drawn.
-
-        Raises:
-            ParameterError: the policy has no parameters.
-        """
-        return first_policy(self.start, game, key=key)
-
-    def init(self, game: StationaryGame, policy: Any, *, key: PRNGKeyArray) -> Following:
-        """At `first_policy` and the initial law; `policy` is not looked at."""
-        return self.init_uniform(game, key=key)
-
     def init_uniform(self, game: StationaryGame, *, key: PRNGKeyArray) -> Following:
         """At `first_policy` and the initial law."""
         parameters = self.first_policy(game, key=key).split()[0]
@@ -139,11 +122,6 @@ class TwoTimeScales(AbstractSolver):
         states = (state.states + beta * (ahead - state.states)).astype(state.states.dtype)
         info = self._report(game, policy, gradient).info
         return Following(parameters, states, state.num_steps + 1), info
-
-    def policy(self, game: StationaryGame, state: Following) -> AbstractPolicy:
-        """The policy with the parameters of `state`."""
-        like = self.first_policy(game, key=jax.random.key(0))
-        return eqx.combine(state.parameters, like.split()[1])
 
     def outcome(self, game: StationaryGame, state: Following, *, key: PRNGKeyArray) -> Outcome:
         """See `AbstractSolver.outcome`."""
@@ -168,16 +146,14 @@ class TwoTimeScales(AbstractSolver):
             return push(game, table.astype(states.dtype), states)
         agents, mean_field = FiniteAgents(game, table), FiniteMeanField(states, table)
         levels = Draws(key).levels(jnp.asarray(0), (2 + agents.num_levels, self.num_samples))
-        cumulated = jnp.cumsum(states)
-        before = jnp.searchsorted(cumulated, levels[0] * cumulated[-1], side="right")
-        before = jnp.minimum(before, states.shape[0] - 1).astype(jnp.int32)
+        before = draw_states(levels[0], states)
         actions = agents.act(before, levels[1])
         after = agents.move(before, actions, mean_field, levels[2:])
         return agents.mean_field(after).states
 
     def _report(self, game: StationaryGame, policy: AbstractPolicy, gradient: Any) -> Outcome:
         swept = sweep(game, policy.table(game))
-        known = gradient if jumps(policy) else partial_gradient(game, policy, swept.flow)
+        known = gradient if policy.certain else partial_gradient(game, policy, swept.flow)
         info = StepInfo(swept.exploitability, swept.value, length(known))
         return Outcome(policy, swept.flow, info, swept.settled)
 

@@ -1,0 +1,101 @@
+"""Pools of policies, of which every agent keeps one for the whole episode."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float, Int, PRNGKeyArray
+
+from nashfield.typing import Array, Time
+
+# Agents of one team play one member of a pool: so many teams, and more for large pools.
+_NUM_TEAMS = 128
+
+
+class Pool(eqx.Module):
+    """A mixture of past policies: an agent draws one of them when an episode begins.
+
+    The averaged policy of fictitious play (with equal weights).
+
+    Attributes:
+        members: policies of one kind, whose arrays have a leading axis K.
+        count: the first `count` of them are in the pool; K unless some places are still empty.
+    """
+
+    members: Any
+    count: Int[Array, ""]
+
+    @classmethod
+    def of(cls, members: Any) -> "Pool":
+        """A pool of all `members`, whose arrays have a leading axis K."""
+        return cls(members, jnp.asarray(jax.tree.leaves(members)[0].shape[0]))
+
+    @property
+    def capacity(self) -> int:
+        """K."""
+        return jax.tree.leaves(self.members)[0].shape[0]
+
+    def member(self, index: Any) -> Any:
+        """The policy at `index`, which may be traced."""
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf)[index], self.members)
+
+    def put(self, member: Any) -> "Pool":
+        """The pool with one policy more; a full pool stays as it is."""
+        members = jax.tree.map(
+            lambda old, new: jnp.asarray(old).at[self.count].set(new, mode="drop"),
+            self.members,
+            member,
+        )
+        return Pool(members, jnp.minimum(self.count + 1, self.capacity))
+
+    def certain(self) -> "Pool":
+        """The pool of the policies that play their mean actions."""
+        return Pool(self.members.certain(), self.count)
+
+
+class Teams(eqx.Module):
+    """N agents in teams; those of one team play one and the same policy.
+
+    Attributes:
+        policies: one a team, whose arrays have a leading axis G; None for one team.
+        policy: the policy, where all play the same; else None.
+    """
+
+    policies: Any
+    policy: Any
+
+    @classmethod
+    def of(cls, policy: Any, num_agents: int, *, key: PRNGKeyArray) -> "Teams":
+        """Draws what each agent plays.
+
+        Of a pool, members are drawn systematically: each gets its share of the teams, up to one
+        team more or less, and the expected share of each is exactly 1 / count.
+        """
+        if not isinstance(policy, Pool):
+            return cls(None, policy)
+        num_teams = min(num_agents, max(_NUM_TEAMS, 4 * policy.capacity))
+        shift = jax.random.uniform(key)
+        index = jnp.floor((jnp.arange(num_teams) + shift) / num_teams * policy.count)
+        index = jnp.clip(index.astype(int), 0, policy.count - 1)
+        return cls(policy.member(index), None)
+
+    def act(
+        self, t: Time, states: Float[Array, "N D"], noise: Float[Array, "N C"]
+    ) -> Float[Array, "N C"]:
+        """What the agents do."""
+        if self.policy is not None:
+            return jax.vmap(self.policy.action, in_axes=(None, 0, 0))(t, states, noise)
+        num_agents = states.shape[0]
+        num_teams = jax.tree.leaves(self.policies)[0].shape[0]
+        size = -(-num_agents // num_teams)
+        padding = ((0, size * num_teams - num_agents), (0, 0))
+
+        def split(values: Float[Array, "N K"]) -> Float[Array, "G n K"]:
+            return jnp.pad(values, padding).reshape(num_teams, size, -1)
+
+        def act(policy: Any, states: Array, noise: Array) -> Array:
+            return jax.vmap(policy.action, in_axes=(None, 0, 0))(t, states, noise)
+
+        actions = jax.vmap(act)(self.policies, split(states), split(noise))
+        return actions.reshape(num_teams * size, -1)[:num_agents]
