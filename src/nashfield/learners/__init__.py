@@ -9,9 +9,12 @@ from nashfield.learners.critic import (
 )
 from nashfield.learners.crowds import AbstractCrowd, ExactCrowd, PlayedCrowd
 from nashfield.learners.dynamic_programming import best_response, greedy, optimal_values
+from nashfield.learners.environment import Environment
+from nashfield.learners.faults import Fault
 from nashfield.learners.gradients import AbstractGradient, ExactGradient
 from nashfield.learners.perturbation import SimultaneousPerturbation
 from nashfield.learners.reinforce import Reinforce
+from nashfield.learners.response import Response
 
 __all__ = [
     "AbstractBaseline",
@@ -19,12 +22,15 @@ __all__ = [
     "AbstractCrowd",
     "AbstractGradient",
     "BatchMean",
+    "Environment",
     "ExactCritic",
     "ExactCrowd",
     "ExactGradient",
+    "Fault",
     "LeastSquaresCritic",
     "PlayedCrowd",
     "Reinforce",
+    "Response",
     "SimultaneousPerturbation",
     "best_response",
     "greedy",

@@ -1,6 +1,7 @@
 """How one agent acts."""
 
 from nashfield.policies.control import AbstractControl, Affine
+from nashfield.policies.gaussian_network import GaussianNetwork
 from nashfield.policies.mixture import occupation_mixture
 from nashfield.policies.parametric import AbstractPolicy, check_differentiable, check_parameters
 from nashfield.policies.pool import Pool
@@ -18,6 +19,7 @@ __all__ = [
     "AbstractControl",
     "AbstractPolicy",
     "Affine",
+    "GaussianNetwork",
     "Gibbs",
     "Neural",
     "Pool",
