@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_MODULES = ("adapters", "games", "learners", "mean_fields", "metrics", "plotting", "policies", "solvers", "testing")
+_MODULES = (
+    "adapters",
+    "games",
+    "learners",
+    "mean_fields",
+    "metrics",
+    "plotting",
+    "policies",
+    "solvers",
+    "testing",
+)
 _NAMES = {
     "Scalar": "typing",
     "scalar": "typing",

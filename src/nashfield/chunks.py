@@ -61,18 +61,20 @@ class Loop:
         self.seconds += time.perf_counter() - middle
         return outcome
 
-    def describe(self, policy: Array | None, **settings: Any) -> dict[str, Any]:
+    def describe(self, policy: Any, **settings: Any) -> dict[str, Any]:
         """What config.json will say."""
-        start = None if policy is None else hashlib.sha256(np.asarray(policy).tobytes())
+        start = hashlib.sha256()
+        for leaf in jax.tree.leaves(policy):
+            start.update(np.asarray(leaf).tobytes())
         return record.make_config(
             self.game,
             self.solver,
             key=np.asarray(jax.random.key_data(self.key)).tolist(),
-            initial_policy=start and start.hexdigest(),
+            initial_policy=None if policy is None else start.hexdigest(),
             **settings,
         )
 
-    def begin(self, policy: Array | None, atol, rtol) -> tuple[float, Any]:
+    def begin(self, policy: Any, atol, rtol) -> tuple[float, Any]:
         """Goes to the start; initial exploitability, and the one to stop at."""
         args = (policy, np.asarray(atol, float), np.asarray(rtol, float), self.key)
         begun = self.call(_start, self.game, self.solver, *args)

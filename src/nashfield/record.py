@@ -11,15 +11,10 @@ import jax
 import numpy as np
 
 import nashfield
-from nashfield.games.continuous_stationary import ContinuousStationaryGame
-from nashfield.games.loading import from_spec, spec_of
-from nashfield.mean_fields import FiniteFlow, FiniteMeanField, Particles
-from nashfield.policies import AbstractPolicy, policy_shape
+from nashfield.games.specs import from_spec, spec_of
 from nashfield.registry import GAMES, SOLVERS, find
-from nashfield.results import NashfieldError, Result
-from nashfield.storage import COLUMNS, CONFIG, SOLUTION, RunFolderError, read_arrays, read_config
-
-_HISTORY_NAMES = tuple(f"history_{name}" for name in COLUMNS)
+from nashfield.results import NashfieldError
+from nashfield.storage import CONFIG, RunFolderError, read_config
 
 
 def make_config(game: Any, solver: Any, **settings: Any) -> dict[str, Any]:
@@ -138,93 +133,3 @@ def _difference(where: str, old: Any, new: Any) -> tuple[str, str, str] | None:
         return None
     texts = json.dumps(old), json.dumps(new)  # a tuple equals the list that was read
     return None if texts[0] == texts[1] else (where, *texts)
-
-
-def read_solution(folder: Path) -> dict[str, np.ndarray]:
-    """The arrays of solution.npz, after a look at their names and shapes.
-
-    Args:
-        folder: the run folder.
-
-    Raises:
-        RunFolderError: the file is missing, broken, or not a solution.
-    """
-    path = folder / SOLUTION
-    arrays = read_arrays(path, "the run is not over: go on with it (--resume, resume=True)")
-    # Without time there is an axis less, and on points there is no table at all.
-    wanted = {"policy": (2, 3), "flow": (1, 2), "num_steps": (0,), "result_code": (0,)}
-    wanted |= dict.fromkeys(_HISTORY_NAMES, (1,))
-    if "parameter_0" in arrays and "policy" not in arrays:
-        del wanted["policy"]
-    for name, ndims in wanted.items():
-        kind = "iu" if name in ("num_steps", "result_code") else "f"
-        found = arrays.get(name)
-        if found is None or found.ndim not in ndims or found.dtype.kind not in kind:
-            raise RunFolderError(f"{path}: not a solution ({name} is missing or not as it must be)")
-    if "policy" in wanted:
-        *horizon, num_states, _ = arrays["policy"].shape
-        if arrays["flow"].shape != (*(n + 1 for n in horizon), num_states):
-            raise RunFolderError(
-                f"{path}: not a solution (policy is {arrays['policy'].shape} but flow is "
-                f"{arrays['flow'].shape})"
-            )
-    if any(not arrays[name].size for name in _HISTORY_NAMES):
-        raise RunFolderError(f"{path}: not a solution (an empty history)")
-    if int(arrays["result_code"]) not in list(Result):
-        raise RunFolderError(f"{path}: not a solution (result_code {arrays['result_code']})")
-    return arrays
-
-
-def rebuild_policy(
-    folder: Path, game: Any, solver: Any, arrays: dict[str, np.ndarray]
-) -> np.ndarray | AbstractPolicy:
-    """The policy with parameters that the solver trained, or else the table.
-
-    Raises:
-        RunFolderError: the parameters are not those of the solver's policy, or there is neither.
-    """
-    leaves = [arrays[name] for name in arrays if name.startswith("parameter_")]
-    if not leaves or game is None or solver is None:
-        if "policy" not in arrays:
-            raise RunFolderError(
-                f"{folder}: its policy lives on points, and the game or the solver that says how "
-                "to read it comes from elsewhere"
-            )
-        return arrays["policy"]
-    parameters, rest = solver.first_policy(game, key=jax.random.key(0)).split()
-    expected, structure = jax.tree.flatten(parameters)
-    if [np.shape(x) for x in expected] != [np.shape(x) for x in leaves]:
-        raise RunFolderError(
-            f"{folder}: the parameters of its policy are {[np.shape(x) for x in leaves]}, but "
-            f"{type(rest).__name__} has {[np.shape(x) for x in expected]}"
-        )
-    return eqx.combine(jax.tree.unflatten(structure, leaves), rest)
-
-
-def rebuild_flow(arrays: dict[str, np.ndarray]) -> FiniteFlow | FiniteMeanField | Particles:
-    """The population flow, or without time the mean field."""
-    policy, states = arrays.get("policy"), arrays["flow"]
-    if policy is None:
-        return Particles(states)
-    return (FiniteFlow if policy.ndim == 3 else FiniteMeanField)(states, policy)
-
-
-def check_shape(game: Any, arrays: dict[str, np.ndarray], folder: Path) -> None:
-    """Raises RunFolderError unless policy and flow of a solution belong to `game`."""
-    way_out = "this is not the game that was solved"
-    if isinstance(game, ContinuousStationaryGame):
-        found, expected = arrays["flow"].shape, game.state_dim
-        if "policy" in arrays or found[-1] != expected:
-            raise RunFolderError(
-                f"{folder}: the states of {type(game).__name__} are points of {expected} "
-                f"dimensions, but those of the run are not; {way_out}"
-            )
-        return
-    expected = policy_shape(game)
-    shape = arrays["policy"].shape if "policy" in arrays else ()
-    if shape != expected:
-        letters = ("horizon, " if len(expected) == 3 else "") + "num_states, num_actions"
-        raise RunFolderError(
-            f"{folder}: the policy has shape {shape}, but the game has ({letters}) = {expected}; "
-            f"{way_out}"
-        )

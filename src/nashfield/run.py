@@ -4,17 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from nashfield import record, storage
+from nashfield.arguments import check_arguments
 from nashfield.chunks import Loop
 from nashfield.progress import ProgressReport
 from nashfield.results import SolveError
 from nashfield.solution import Solution
-from nashfield.solve import check_arguments
 from nashfield.solvers.base import AbstractSolver
 from nashfield.storage import RunFolderError
-from nashfield.typing import Array
 
 
 def run(
@@ -22,7 +21,7 @@ def run(
     solver: AbstractSolver,
     *,
     num_iterations: int,
-    initial_policy: Float[Array, "*T S A"] | None = None,
+    initial_policy: Any = None,
     atol: float = 0.0,
     rtol: float = 0.0,
     chunk_size: int = 100,
@@ -47,7 +46,7 @@ def run(
         game: the game.
         solver: the algorithm.
         num_iterations: at most so many steps, those before a resumption included.
-        initial_policy: (T, S, A), or (S, A) for a stationary game: where to start; uniform if None.
+        initial_policy: where to start, see `solve`.
         atol: stop at an exploitability of at most atol + rtol * that of the start.
         rtol: see atol.
         chunk_size: at most so many steps are done between two looks at clock and keyboard.

@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from nashfield import record, storage
-from nashfield.games.base import StationaryGame
-from nashfield.policies import AbstractPolicy
+from nashfield.answers import answer_arrays, check_shape, read_solution, rebuild_answer
 from nashfield.results import Result
 from nashfield.solvers.base import AbstractSolver
 from nashfield.typing import Array
@@ -22,9 +21,9 @@ class Solution(eqx.Module):
 
     Attributes:
         policy: (T, S, A); for a stationary game (S, A), or the policy with parameters that the
-            solver was given, trained.
+            solver was given, trained; of a game on points a policy such as `policies.Pool`.
         flow: population flow of the policy, (T + 1, S); for a stationary game its stationary mean
-            field.
+            field; of a game on points an `AbstractFlow`.
         history: per name an array (num_iterations + 1,): "exploitability" and "social_welfare" of
             every iterate, the start included, and "gradient_norm" where the solver follows one.
             Once a tolerance is reached the last value repeats.
@@ -110,15 +109,8 @@ class Solution(eqx.Module):
 
     def arrays(self) -> dict[str, Array]:
         """What solution.npz holds."""
-        policy: dict[str, Any] = {"policy": self.policy}
-        if isinstance(self.policy, AbstractPolicy):
-            leaves = jax.tree.leaves(self.policy.split()[0])
-            policy = {f"parameter_{i}": leaf for i, leaf in enumerate(leaves)}
-            if isinstance(self.game, StationaryGame):
-                policy["policy"] = self.policy.table(self.game)
         return {
-            **policy,
-            "flow": self.flow.states,
+            **answer_arrays(self.game, self.policy, self.flow),
             "num_steps": self.num_steps,
             "result_code": self.result_code,
             **{f"history_{name}": column for name, column in self.history.items()},
@@ -143,19 +135,19 @@ class Solution(eqx.Module):
         """
         folder = Path(folder)
         config = storage.read_config(folder)
-        arrays = record.read_solution(folder)
+        arrays = read_solution(folder)
         game = record.rebuild_game(folder, config) if game is None else game
         if game is not None:
-            record.check_shape(game, arrays, folder)
+            check_shape(game, arrays, folder)
         solver = record.rebuild_solver(folder, config)
-        policy = record.rebuild_policy(folder, game, solver, arrays)
+        policy, flow = rebuild_answer(folder, game, solver, arrays)
         history, stats = (
             {k.removeprefix(head): v for k, v in arrays.items() if k.startswith(head)}
             for head in ("history_", "stats_")
         )
         return cls(
             policy=policy,
-            flow=record.rebuild_flow(arrays),
+            flow=flow,
             history=dict(history),
             num_steps=arrays["num_steps"],
             result_code=arrays["result_code"],

@@ -7,14 +7,12 @@ import equinox as eqx
 import jax
 import jax.core
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Bool, Float, Int, PRNGKeyArray
 
-from nashfield.games.base import FiniteGame, StationaryGame
+from nashfield.arguments import check_arguments
 from nashfield.games.checks import check_form
 from nashfield.games.continuous_stationary import ContinuousStationaryGame
 from nashfield.mean_fields import FiniteFlow, FiniteMeanField
-from nashfield.policies import check_policy
 from nashfield.results import Result, SolveError
 from nashfield.solution import Solution
 from nashfield.solvers.base import AbstractSolver, StepInfo
@@ -43,7 +41,7 @@ def solve(
     solver: AbstractSolver,
     *,
     num_iterations: int,
-    initial_policy: Float[Array, "*T S A"] | None = None,
+    initial_policy: Any = None,
     atol: ScalarLike = 0.0,
     rtol: ScalarLike = 0.0,
     key: PRNGKeyArray | None = None,
@@ -58,7 +56,8 @@ def solve(
         game: the game.
         solver: the algorithm.
         num_iterations: at most so many steps; a new number compiles anew (`run` does not).
-        initial_policy: (T, S, A), or (S, A) for a stationary game: where to start; uniform if None.
+        initial_policy: where to start: (T, S, A), or (S, A) for a stationary game, or of a game on
+            points a policy such as `policies.Affine`; the solver's own start (uniform) if None.
         atol: stop at an exploitability of at most atol + rtol * that of the start.
         rtol: see atol. With both 0 (and not traced) every iteration is done.
         key: for solvers that draw; key(0) if None.
@@ -118,7 +117,7 @@ def stop_target(
 def start(
     game: Any,
     solver: AbstractSolver,
-    policy: Float[Array, "*T S A"] | None,
+    policy: Any,
     *,
     key: PRNGKeyArray,
 ) -> Progress:
@@ -134,7 +133,8 @@ def start(
     if policy is None:
         state = solver.init_uniform(game, key=key)
     else:
-        state = solver.init(game, jnp.asarray(policy, float), key=key)
+        held = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), policy)
+        state = solver.init(game, held, key=key)
     return Progress(state, jnp.asarray(0), jnp.asarray(int(Result.MAX_ITERATIONS)))
 
 
@@ -264,42 +264,3 @@ def finish(
         game=None,
         solver=None,
     )
-
-
-def check_arguments(
-    game: Any, solver: Any, policy: Float[Array, "..."] | None, num_iterations: int
-) -> None:
-    """Checks what `solve` and `run` are given.
-
-    Raises:
-        TypeError: game or solver is none, or the number of iterations is no whole number.
-        ValueError: a negative number of iterations, or no policy of this game.
-    """
-    for name, value, kinds in (
-        ("game", game, (FiniteGame, StationaryGame, ContinuousStationaryGame)),
-        ("solver", solver, (AbstractSolver,)),
-    ):
-        if isinstance(value, type):
-            raise TypeError(f"{name} must be an instance: write {value.__name__}(...)")
-        if not isinstance(value, kinds):
-            raise TypeError(f"{name} must be {_one_of(kinds)}, not {type(value).__name__}")
-    if not isinstance(game, solver.games):
-        raise TypeError(
-            f"{type(solver).__name__} solves only {_one_of(solver.games)}, which "
-            f"{type(game).__name__} is not; `nashfield solvers` lists what there is"
-        )
-    if policy is not None and solver.starts_itself:
-        raise ValueError(
-            f"{type(solver).__name__} starts from its own policy: leave initial_policy out, and "
-            f"write {type(solver).__name__}(policy=...)"
-        )
-    if not isinstance(num_iterations, int | np.integer):
-        raise TypeError(f"num_iterations must be a whole number, not {num_iterations!r}")
-    if num_iterations < 0:
-        raise ValueError(f"num_iterations must be at least 0, not {num_iterations}")
-    if policy is not None:
-        check_policy(game, policy, "initial_policy")
-
-
-def _one_of(kinds: tuple[type, ...]) -> str:
-    return "of class " + " or ".join(kind.__name__ for kind in kinds)

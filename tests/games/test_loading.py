@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import nashfield as nf
-from nashfield.games.loading import describe, from_spec, load_game, load_solver, spec_of
+from nashfield.games.listing import describe
+from nashfield.games.loading import load_game, load_solver
+from nashfield.games.specs import from_spec, spec_of
 from nashfield.parameters import build, parameters_of
 from nashfield.registry import GAMES, SOLVERS, UnknownNameError, find
 from nashfield.results import GameError, NashfieldError, ParameterError

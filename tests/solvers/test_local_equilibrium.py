@@ -11,7 +11,8 @@ import pytest
 
 import nashfield as nf
 from nashfield import cli
-from nashfield.games.loading import from_spec, load_solver, spec_of
+from nashfield.games.loading import load_solver
+from nashfield.games.specs import from_spec, spec_of
 from nashfield.games.zoo.malware import MalwareSpread
 from nashfield.games.zoo.malware_continuous import ContinuousMalwareSpread
 from nashfield.games.zoo.matrix import LeftRight

@@ -10,7 +10,7 @@ from typing import Any
 
 def main(args: argparse.Namespace) -> int:
     """Prints a line for each game or solver, or all of one, or JSON."""
-    from nashfield.games.loading import describe
+    from nashfield.games.listing import describe
     from nashfield.parameters import parameters_of, parts_of
     from nashfield.registry import GAMES, SOLVERS, find
 

@@ -8,8 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashfield.games.base import AbstractGame, FiniteGame, StationaryGame
-from nashfield.games.continuous_checks import check_continuous_game, check_discount
+from nashfield.games.continuous import ContinuousGame
+from nashfield.games.continuous_checks import check_continuous_form, check_continuous_game
 from nashfield.games.continuous_stationary import ContinuousStationaryGame
+from nashfield.games.continuous_stationary_checks import (
+    check_continuous_stationary_game,
+    check_discount,
+)
 from nashfield.games.kernels import Dense, Kernel, Sparse
 from nashfield.games.tracing import call, shape_of
 from nashfield.mean_fields import FiniteMeanField
@@ -38,12 +43,15 @@ def check_game(game: Any) -> None:
     large kernel.
 
     Args:
-        game: a FiniteGame, a StationaryGame, or a ContinuousStationaryGame.
+        game: of any kind.
 
     Raises:
         GameError: what is wrong, and where.
     """
     if isinstance(game, ContinuousStationaryGame):
+        check_continuous_stationary_game(game)
+        return
+    if isinstance(game, ContinuousGame):
         check_continuous_game(game)
         return
     _check_kind(game)
@@ -63,11 +71,14 @@ def check_form(game: Any) -> None:
     """The part of `check_game` that costs no compilation: sizes and shapes, by tracing alone.
 
     Args:
-        game: a FiniteGame or a StationaryGame.
+        game: a FiniteGame, a StationaryGame or a ContinuousGame.
 
     Raises:
         GameError: what is wrong, and where.
     """
+    if isinstance(game, ContinuousGame):
+        check_continuous_form(game)
+        return
     _check_kind(game)
     _check_sizes(game)
     states, pairs = (game.num_states,), (game.num_states, game.num_actions)
@@ -89,7 +100,7 @@ def _check_kind(game: Any) -> None:
     if not isinstance(game, FiniteGame | StationaryGame):
         raise GameError(
             f"{type(game).__name__} is no game: derive it from nashfield.FiniteGame, "
-            "nashfield.SeparableGame, nashfield.StationaryGame, or "
+            "nashfield.SeparableGame, nashfield.StationaryGame, nashfield.ContinuousGame, or "
             "nashfield.ContinuousStationaryGame"
         )
 

@@ -1,6 +1,5 @@
-"""Does a game on points keep its protocol?"""
+"""Does a game on points with a horizon keep its protocol?"""
 
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -9,111 +8,139 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
-from nashfield.games.continuous_stationary import ContinuousStationaryGame
-from nashfield.games.tracing import call, shape_of
-from nashfield.mean_fields import Particles
+from nashfield.games.continuous import ContinuousGame
+from nashfield.games.tracing import call, check_output, check_sizes
+from nashfield.mean_fields import AbstractMeanField, Particles
 from nashfield.results import GameError
 
 _NUM_AGENTS = 64
-_CROWDS = ("a crowd that has just started", "a crowd all in one point")
+# Unbounded actions are tried up to this size.
+_LARGE_ACTION = 3.0
 
 
-def check_continuous_game(game: ContinuousStationaryGame) -> None:
-    """Checks sizes and shapes, and starts, moves, rewards and values for NaN and infinity.
+def check_continuous_form(game: ContinuousGame) -> None:
+    """The part of `check_continuous_game` that costs no compilation.
+
+    Raises:
+        GameError: sizes, shapes or bounds are wrong; the message names the method.
+    """
+    name = type(game).__name__
+    check_sizes(game, "horizon", "state_dim", "control_dim", "noise_dim")
+    _check_bounds(f"{name}.control_bounds", game.control_bounds, game.control_dim)
+    _check_bounds(f"{name}.domain", game.domain, game.state_dim)
+    if game.periodic and not all(np.all(np.isfinite(np.asarray(x))) for x in game.domain):
+        raise GameError(f"{name} is periodic: its domain must be finite")
+    law = call(game, "initial", game.initial)
+    if not isinstance(law, AbstractMeanField):
+        raise GameError(
+            f"{name}.initial() must give the law of the population, such as nashfield.Gaussian, "
+            f"nashfield.Uniform or nashfield.Particles, not {type(law).__name__}"
+        )
+    shape = call(game, "initial", lambda: eqx.filter_eval_shape(law.mean)).shape
+    if shape != (game.state_dim,):
+        raise GameError(
+            f"{name}.initial() must be a law on points of shape (state_dim,) = "
+            f"{(game.state_dim,)}, but its mean has shape {shape}"
+        )
+    _check_shapes(game)
+
+
+def check_continuous_game(game: ContinuousGame) -> None:
+    """Checks sizes, shapes and bounds, and starts, moves and rewards for NaN and infinity.
+
+    Looks at some agents of the initial law, at every time, with small and large actions.
 
     Raises:
         GameError: what is wrong, and where.
     """
-    for name in ("state_dim", "num_actions", "num_levels"):
-        value = getattr(game, name, None)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise GameError(
-                f"{type(game).__name__}.{name} must be a positive Python int, because array shapes "
-                f"follow from it, not {value!r}"
-            )
-    check_discount(game)
-    _check_shapes(game)
-    found = call(game, "move or reward", lambda: _played(game))
+    check_continuous_form(game)
+    found = call(game, "step or reward", lambda: _played(game))
     _report(game, jax.tree.map(np.asarray, found))
 
 
-def check_discount(game: Any) -> None:
-    """Checks the discount of a stationary game; of a traced one nothing is known.
-
-    Raises:
-        GameError: it lies outside of [0, 1).
-    """
-    if isinstance(game.discount, jax.core.Tracer):
+def _check_bounds(where: str, bounds: Any, size: int) -> None:
+    pair = isinstance(bounds, tuple) and len(bounds) == 2
+    shapes = [np.shape(bound) for bound in bounds] if pair else []
+    if shapes != [(size,), (size,)]:
+        raise GameError(
+            f"{where} must be two arrays (low, high) of shape {(size,)} each, not {bounds!r}"
+        )
+    if any(isinstance(bound, jax.core.Tracer) for bound in bounds):
         return
-    discount = np.asarray(game.discount)
-    if discount.shape != () or not 0 <= discount < 1:
-        raise GameError(f"{type(game).__name__}.discount must lie in [0, 1), not {discount}")
+    low, high = (np.asarray(bound) for bound in bounds)
+    wrong = np.flatnonzero(~(low < high))
+    if len(wrong):
+        i = wrong[0]
+        raise GameError(
+            f"{where}: entry {i} goes from {low[i]:g} to {high[i]:g}; the low end must lie below "
+            "the high one"
+        )
 
 
-def _check_shapes(game: ContinuousStationaryGame) -> None:
+def _check_shapes(game: ContinuousGame) -> None:
     """Traces every method, as a learner does, and looks at the shapes that come out."""
     floats = jnp.zeros(()).dtype
-    state = jax.ShapeDtypeStruct((game.state_dim,), floats)
-    levels = jax.ShapeDtypeStruct((game.num_levels,), floats)
-    action = jax.ShapeDtypeStruct((), np.dtype("int32"))
-    crowd = Particles(jnp.zeros((_NUM_AGENTS, game.state_dim)))
+    t = jax.ShapeDtypeStruct((), np.dtype("int32"))
+    x, a, noise = (
+        jax.ShapeDtypeStruct((size,), floats)
+        for size in (game.state_dim, game.control_dim, game.noise_dim)
+    )
+    crowd = _crowd(jnp.zeros((_NUM_AGENTS, game.state_dim)), game.control_dim)
+    last = Particles(crowd.states)
+    check_output(game, "step", (game.state_dim,), "(state_dim,)", t, x, a, crowd, noise)
+    check_output(game, "reward", (), "()", t, x, a, crowd)
+    check_output(game, "terminal_reward", (), "()", x, last)
+    shape = call(game, "observe", lambda: eqx.filter_eval_shape(game.observe, x)).shape
+    if len(shape) != 1:
+        raise GameError(
+            f"{type(game).__name__}.observe(...) must have one axis, but has shape {shape}"
+        )
 
-    def check(method: str, shape: tuple[int, ...], means: str, *arguments: Any) -> None:
-        def function(game, *arguments):
-            return jnp.asarray(getattr(game, method)(*arguments))
 
-        found = shape_of(game, method, function, game, *arguments)
-        text = f"{type(game).__name__}.{method}(...) must have shape {means} = {shape}"
-        if found.shape != shape:
-            raise GameError(f"{text}, but has shape {found.shape}")
-        if found.dtype.kind not in "fiub":
-            raise GameError(f"{text} and hold real numbers, not {found.dtype}")
-
-    point = ((game.state_dim,), "(state_dim,)")
-    check("initial", *point, levels)
-    check("move", *point, state, action, crowd, levels)
-    check("reward", (), "()", state, action, crowd)
-    check("optimal_value", (), "()", crowd)
+def _crowd(states: Any, control_dim: int) -> Particles:
+    return Particles(states, action_mean=jnp.zeros(control_dim))
 
 
 @eqx.filter_jit
-def _played(game: ContinuousStationaryGame) -> dict[str, Any]:
-    """Some agents' starts and first moves, among the crowds of `_CROWDS`."""
+def _played(game: ContinuousGame) -> dict[str, Any]:
+    """Some agents' starts, and their moves and rewards at every time."""
     rng = np.random.default_rng(0)
-    levels = rng.random((2, _NUM_AGENTS, game.num_levels))
-    levels[:, 0], levels[:, 1] = 0, 1 - 1e-7  # as far as levels go
-    start = jax.vmap(game.initial)(jnp.asarray(levels[0]))
-    crowds = Particles(jnp.stack([start, jnp.broadcast_to(start[-1], start.shape)]))
+    noise = jnp.asarray(rng.standard_normal((_NUM_AGENTS, game.noise_dim)))
+    start = game.initial().sample(jax.random.key(0), _NUM_AGENTS)
+    crowd = _crowd(start, game.control_dim)
+    low, high = (jnp.asarray(bound, start.dtype) for bound in game.control_bounds)
+    share = jnp.linspace(0, 1, _NUM_AGENTS)[:, None]
+    low, high = jnp.maximum(low, -_LARGE_ACTION), jnp.minimum(high, _LARGE_ACTION)
+    actions = low + share * (high - low)
 
-    def among(crowd: Particles) -> tuple[Any, ...]:
-        def act(function: Callable) -> Any:
-            over_agents = jax.vmap(function, in_axes=(0, None, 0))
-            over_actions = jax.vmap(over_agents, in_axes=(None, 0, None))
-            return over_actions(start, jnp.arange(game.num_actions), jnp.asarray(levels[1]))
+    def at(t: Any) -> tuple[Any, Any]:
+        moved = jax.vmap(lambda x, a, noise: game.step(t, x, a, crowd, noise))(
+            start, actions, noise
+        )
+        paid = jax.vmap(lambda x, a: game.reward(t, x, a, crowd))(start, actions)
+        return moved, paid
 
-        moved = act(lambda x, a, levels: game.move(x, a, crowd, levels))
-        paid = act(lambda x, a, _: game.reward(x, a, crowd))
-        return moved, paid, game.optimal_value(crowd)
+    moved, paid = jax.lax.map(at, jnp.arange(game.horizon))
+    last = Particles(start)
+    ended = jax.vmap(lambda x: game.terminal_reward(x, last))(start)
+    found = {"initial": start, "step": moved, "reward": paid, "terminal_reward": ended}
+    return found | {"actions": actions}
 
-    moved, paid, value = jax.lax.map(among, crowds)
-    return {"initial": start, "move": moved, "reward": paid, "optimal_value": value}
 
-
-def _report(game: ContinuousStationaryGame, found: dict[str, Any]) -> None:
-    start = found["initial"]
+def _report(game: ContinuousGame, found: dict[str, Any]) -> None:
+    start, actions = found["initial"], found.pop("actions")
     for method, values in found.items():
         wrong = np.argwhere(~np.isfinite(values))
         if not len(wrong):
             continue
-        place = wrong[0]
+        place = tuple(wrong[0])
         where = f"{type(game).__name__}.{method}"
         if method == "initial":
-            raise GameError(f"{where} gives {values[place[0]]}")
-        crowd = _CROWDS[place[0]]
-        if method == "optimal_value":
-            raise GameError(f"{where} is {values[place[0]]} (for {crowd})")
-        action, agent = place[1:3]
+            raise GameError(f"{where}() gives {values[place[0]]}")
+        if method == "terminal_reward":
+            raise GameError(f"{where}: in x = {start[place[0]]} it gives {values[place]}")
+        t, agent = place[:2]
         raise GameError(
-            f"{where}: at {start[agent]}, action {action}, it gives {values[tuple(place[:3])]} "
-            f"(for {crowd})"
+            f"{where}: at t = {t}, x = {start[agent]}, a = {actions[agent]} it gives "
+            f"{values[t, agent]}"
         )

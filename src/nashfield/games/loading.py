@@ -1,8 +1,7 @@
-"""Games and solvers by name, a user's game from a file, and what to write down to get them back."""
+"""Games and solvers by name, and a user's game from a file."""
 
 import hashlib
 import importlib.util
-import inspect
 import re
 import sys
 import traceback
@@ -11,18 +10,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import equinox as eqx
-import jax
-import numpy as np
-
-from nashfield.games.base import AbstractGame, FiniteGame
+from nashfield.games.base import AbstractGame
 from nashfield.games.checks import check_game
+from nashfield.games.continuous import ContinuousGame
 from nashfield.games.continuous_stationary import ContinuousStationaryGame
-from nashfield.parameters import Parameter, build, parameters_of, parts_of
+from nashfield.parameters import build
 from nashfield.registry import GAMES, SOLVERS, find, suggest
-from nashfield.results import GameError, NashfieldError
+from nashfield.results import GameError
 
-_GAMES = (AbstractGame, ContinuousStationaryGame)
+GAME_KINDS = (AbstractGame, ContinuousGame, ContinuousStationaryGame)
 _NO_PARAMETERS: Mapping[str, Any] = {}
 
 
@@ -65,113 +61,6 @@ def load_solver(name: str, parameters: Mapping[str, Any] = _NO_PARAMETERS) -> An
     return build(find(SOLVERS, name, "solver"), parameters, name)
 
 
-def spec_of(thing: Any) -> dict[str, Any] | None:
-    """What `from_spec` makes an equal game or solver of, in terms that JSON can hold.
-
-    Args:
-        thing: a game or a solver.
-
-    Returns:
-        {"name", "parameters"} for those of the library; {"file", "class", "sha256", "parameters"}
-        for a class in a user's file; None if no call of the constructor gives it back, as after
-        `eqx.tree_at`.
-    """
-    cls = type(thing)
-    head = _head_of(cls)
-    if head is None:
-        return None
-    try:
-        parameters = _parameters(thing)
-        again = build(cls, parameters, cls.__name__)
-    except (TypeError, NashfieldError):
-        return None
-    return {**head, "parameters": parameters} if _equal(thing, again) else None
-
-
-def from_spec(spec: Mapping[str, Any], *, run_file: bool = False) -> Any:
-    """The game or solver that `spec_of` wrote down.
-
-    Args:
-        spec: what `spec_of` returned.
-        run_file: whether a user's file may be run. A specification that comes from elsewhere could
-            name any file.
-
-    Raises:
-        GameError: the specification names a file that may not be run, or that has changed since.
-        UnknownNameError: as `load_game`.
-        ParameterError: as `load_game`.
-    """
-    parameters = spec.get("parameters", {})
-    if "file" not in spec:
-        name = spec.get("name", "")
-        return (load_solver if name in SOLVERS else load_game)(name, parameters)
-    source = f"{spec['file']}:{spec['class']}"
-    if not run_file:
-        raise GameError(
-            f"this game comes from a file, which is not run unasked: load it with {source!r} "
-            "yourself, if you trust it"
-        )
-    path = Path(spec["file"])
-    if path.is_file() and _sha256(path) != spec["sha256"]:
-        raise GameError(
-            f"{path} has changed since this game was written down; if it is still the same game, "
-            f"say so with --game {source}"
-        )
-    return load_game(source, parameters)
-
-
-def describe(cls: type) -> dict[str, Any]:
-    """What a listing says of a class of games or solvers, in terms that JSON can hold.
-
-    Returns:
-        name; kind ("finite", "stationary", or "solver"); summary (first sentence of the docstring);
-        parameters (a list of name, default, type; no default where it is required); source (the
-        sentence after "Source:", or None).
-    """
-    kind = "solver"
-    if issubclass(cls, _GAMES):
-        kind = "finite" if issubclass(cls, FiniteGame) else "stationary"
-    text = " ".join((cls.__doc__ or "").split("Attributes:")[0].split())
-    _, found, source = text.partition("Source: ")
-    head = _head_of(cls) or {}
-    return {
-        "name": head.get("name", cls.__name__),
-        "kind": kind,
-        "summary": _first_sentence(text),
-        "parameters": [_listed(p) for p in parameters_of(cls)],
-        "source": _first_clause(source) if found else None,
-    }
-
-
-def _first_sentence(text: str) -> str:
-    return re.split(r"\.(?=\s|$)", text, maxsplit=1)[0]
-
-
-def _first_clause(text: str) -> str:
-    """Up to the first full stop, colon or semicolon outside of quotes and parentheses."""
-    depth, quoted = 0, False
-    for i, letter in enumerate(text):
-        quoted ^= letter == '"'
-        depth += (letter == "(") - (letter == ")")
-        # "et al. (2022)" and "section 5.1" go on behind the stop.
-        ends = letter in ":;." and re.match(r"\s+[^\s(]|\s*$", text[i + 1 :])
-        if ends and not quoted and depth == 0:
-            return text[:i]
-    return text
-
-
-def _listed(parameter: Parameter) -> dict[str, Any]:
-    listed: dict[str, Any] = {"name": parameter.name, "type": parameter.kind}
-    if not parameter.required:
-        try:
-            listed["default"] = _plain(parameter.default)
-        except TypeError:
-            listed["default"] = repr(parameter.default)
-    if parameter.choices:
-        listed["choices"] = list(parameter.choices)
-    return listed
-
-
 def _is_file(spec: str) -> bool:
     return spec.endswith(".py") or ".py:" in spec or "/" in spec or "\\" in spec
 
@@ -187,7 +76,7 @@ def _game_class(path: Path, name: str) -> type:
         key
         for key, value in vars(module).items()
         if isinstance(value, type)
-        and issubclass(value, _GAMES)
+        and issubclass(value, GAME_KINDS)
         and value.__module__ == module.__name__
     ]
     has = f"it has {', '.join(games)}" if games else "it has no game"
@@ -197,10 +86,10 @@ def _game_class(path: Path, name: str) -> type:
     if cls is None:
         near = f"; {suggest(name, games)}" if games else ""
         raise GameError(f"{path} has no class {name}; {has}{near}")
-    if not isinstance(cls, type) or not issubclass(cls, _GAMES):
+    if not isinstance(cls, type) or not issubclass(cls, GAME_KINDS):
         raise GameError(
             f"{name} of {path} is no game: derive it from nashfield.FiniteGame, "
-            "nashfield.SeparableGame, nashfield.StationaryGame, or "
+            "nashfield.SeparableGame, nashfield.StationaryGame, nashfield.ContinuousGame, or "
             "nashfield.ContinuousStationaryGame"
         )
     lacking = sorted(
@@ -213,7 +102,7 @@ def _game_class(path: Path, name: str) -> type:
 
 def _run(path: Path) -> ModuleType:
     """Runs a user's file as a module of its own; its neighbours can be imported by it."""
-    digest = _sha256(path)
+    digest = sha256(path)
     spec = importlib.util.spec_from_file_location(f"nashfield_user_{digest[:16]}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -235,71 +124,6 @@ def _run(path: Path) -> ModuleType:
     return module
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Digest of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _head_of(cls: type) -> dict[str, str] | None:
-    """How a specification names the class."""
-    for table in (GAMES, SOLVERS):
-        for name, (module, attribute) in table.items():
-            if (cls.__module__, cls.__qualname__) == (f"nashfield.{module}", attribute):
-                return {"name": name}
-    inside = "." in cls.__qualname__  # of a function or a class, where no loader finds it
-    if inside or cls.__module__.startswith("nashfield."):
-        return None
-    try:
-        path = Path(inspect.getfile(cls)).resolve()
-        digest = vars(sys.modules[cls.__module__]).get("__sha256__") or _sha256(path)
-    except (OSError, TypeError, KeyError):
-        return None
-    return {"file": str(path), "class": cls.__name__, "sha256": digest}
-
-
-def _plain(value: Any) -> Any:
-    """`value` in terms that JSON can hold.
-
-    Raises:
-        TypeError: there are none.
-    """
-    if isinstance(value, float) and not np.isfinite(value):
-        return str(value)  # strict JSON has no infinity
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.ndarray | np.generic | jax.Array):
-        return _plain(np.asarray(value).tolist())
-    if isinstance(value, eqx.Module):
-        names = [name for name, cls in parts_of(type(value)).items() if cls is type(value)]
-        if names:
-            return {"name": names[0], "parameters": _parameters(value)}
-    raise TypeError(value)
-
-
-def _parameters(thing: Any) -> dict[str, Any]:
-    """The constructor's parameters, read off the attributes of the same names.
-
-    Raises:
-        TypeError: a required one is not there, or JSON cannot hold it.
-    """
-    parameters = {}
-    kept_as = getattr(thing, "kept_as", {})  # where a method bears the parameter's name
-    for parameter in parameters_of(type(thing)):
-        try:
-            attribute = kept_as.get(parameter.name, parameter.name)
-            parameters[parameter.name] = _plain(getattr(thing, attribute))
-        except (AttributeError, TypeError) as error:
-            if parameter.required:
-                raise TypeError(parameter.name) from error
-    return parameters
-
-
-def _equal(one: Any, other: Any) -> bool:
-    """Whether two modules agree to the last digit, wherever their arrays are held."""
-    leaves, structure = jax.tree.flatten(one)
-    others, other_structure = jax.tree.flatten(other)
-    if structure != other_structure:
-        return False
-    pairs = zip(leaves, others, strict=True)
-    return all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in pairs)

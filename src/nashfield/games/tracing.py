@@ -9,6 +9,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 
 from nashfield.results import GameError
 
@@ -23,6 +24,44 @@ _TRACER_ERRORS = (
 def shape_of(game: Any, method: str, function: Callable, *arguments: Any) -> Any:
     """Traces `function(*arguments)` and gives the shapes of what comes out; errors as `call`."""
     return call(game, method, lambda: eqx.filter_eval_shape(function, *arguments))
+
+
+def check_sizes(game: Any, *names: str) -> None:
+    """Raises GameError unless the attributes `names` of the game are positive Python ints."""
+    for name in names:
+        value = getattr(game, name, None)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise GameError(
+                f"{type(game).__name__}.{name} must be a positive Python int, because array shapes "
+                f"follow from it, not {value!r}"
+            )
+
+
+def check_output(
+    game: Any, method: str, shape: tuple[int, ...], means: str, *arguments: Any
+) -> None:
+    """Traces `game.method(*arguments)` and looks at what comes out.
+
+    Args:
+        game: the game.
+        method: name of the method.
+        shape: what it must return.
+        means: `shape` in words, for the message.
+        arguments: of the method, or their shapes.
+
+    Raises:
+        GameError: another shape, no real numbers, or the method fails.
+    """
+
+    def function(game: Any, *arguments: Any) -> Any:
+        return jnp.asarray(getattr(game, method)(*arguments))
+
+    found = shape_of(game, method, function, game, *arguments)
+    text = f"{type(game).__name__}.{method}(...) must have shape {means} = {shape}"
+    if found.shape != shape:
+        raise GameError(f"{text}, but has shape {found.shape}")
+    if found.dtype.kind not in "fiub":
+        raise GameError(f"{text} and hold real numbers, not {found.dtype}")
 
 
 def call(game: Any, method: str, function: Callable[[], Any]) -> Any:

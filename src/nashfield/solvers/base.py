@@ -82,6 +82,14 @@ class AbstractSolver(eqx.Module):
         """State before the first step from the uniform policy, which need not be stored."""
         return self.init(game, uniform_policy(game), key=key)
 
+    def check_iterations(self, game: Any, num_iterations: int) -> None:
+        """Raises ParameterError where a run on `game` cannot be that long; no run is, unless said.
+
+        Args:
+            game: the game.
+            num_iterations: at most so many steps.
+        """
+
     @abc.abstractmethod
     def step(self, game: Any, state: Any, *, key: PRNGKeyArray) -> tuple[Any, StepInfo]:
         """One iteration.

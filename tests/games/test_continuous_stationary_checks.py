@@ -10,7 +10,8 @@ import pytest
 
 import nashfield as nf
 from nashfield.games import checks
-from nashfield.games.loading import describe, load_game
+from nashfield.games.listing import describe
+from nashfield.games.loading import load_game
 from nashfield.results import GameError
 from nashfield.typing import scalar
 

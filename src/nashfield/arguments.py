@@ -1,0 +1,87 @@
+"""What `solve` and `run` are given: is it what they need?"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from nashfield.games.base import FiniteGame, StationaryGame
+from nashfield.games.continuous import ContinuousGame
+from nashfield.games.continuous_stationary import ContinuousStationaryGame
+from nashfield.policies import AbstractControl, Affine, check_policy
+from nashfield.solvers.base import AbstractSolver
+
+_GAMES = (FiniteGame, StationaryGame, ContinuousGame, ContinuousStationaryGame)
+
+
+def check_arguments(game: Any, solver: Any, policy: Any, num_iterations: int) -> None:
+    """Checks what `solve` and `run` are given.
+
+    Raises:
+        TypeError: game or solver is none, or the number of iterations is no whole number.
+        ValueError: a negative number of iterations, or no policy of this game.
+    """
+    for name, value, kinds in (
+        ("game", game, _GAMES),
+        ("solver", solver, (AbstractSolver,)),
+    ):
+        if isinstance(value, type):
+            raise TypeError(f"{name} must be an instance: write {value.__name__}(...)")
+        if not isinstance(value, kinds):
+            raise TypeError(f"{name} must be {_one_of(kinds)}, not {type(value).__name__}")
+    if not isinstance(game, solver.games):
+        way_out = "`nashfield solvers` lists what there is"
+        if isinstance(game, ContinuousGame) and FiniteGame in solver.games:
+            way_out = "nashfield.discretise(game) makes a game on finitely many states of it"
+        raise TypeError(
+            f"{type(solver).__name__} solves only {_one_of(solver.games)}, which "
+            f"{type(game).__name__} is not; {way_out}"
+        )
+    if policy is not None and solver.starts_itself:
+        raise ValueError(
+            f"{type(solver).__name__} starts from its own policy: leave initial_policy out, and "
+            f"write {type(solver).__name__}(policy=...)"
+        )
+    if not isinstance(num_iterations, int | np.integer):
+        raise TypeError(f"num_iterations must be a whole number, not {num_iterations!r}")
+    if num_iterations < 0:
+        raise ValueError(f"num_iterations must be at least 0, not {num_iterations}")
+    solver.check_iterations(game, num_iterations)
+    if policy is None:
+        return
+    if isinstance(game, ContinuousGame):
+        _check_control(game, policy)
+    else:
+        check_policy(game, policy, "initial_policy")
+
+
+def _check_control(game: ContinuousGame, policy: Any) -> None:
+    """Raises ValueError unless `policy` acts in `game`."""
+    name = type(game).__name__
+    if not isinstance(policy, AbstractControl):
+        raise ValueError(
+            f"initial_policy of {name}, a game on points, must be a policy such as "
+            f"nashfield.policies.Affine, not {type(policy).__name__}"
+        )
+    shape = (game.horizon, game.control_dim, game.state_dim)
+    if isinstance(policy, Affine) and policy.gain.shape != shape:
+        raise ValueError(
+            f"gain of initial_policy has shape {policy.gain.shape}, but {name} has (horizon, "
+            f"control_dim, state_dim) = {shape}"
+        )
+    x, a = (jax.ShapeDtypeStruct((n,), float) for n in (game.state_dim, game.control_dim))
+    times = np.arange(game.horizon)
+    try:
+        shape = eqx.filter_eval_shape(jax.vmap(policy.action, (0, None, None)), times, x, a).shape
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"initial_policy does not act in {name}: {error}") from error
+    if shape[1:] != (game.control_dim,):
+        raise ValueError(
+            f"initial_policy acts with {shape[1:]}, but actions of {name} have shape "
+            f"{(game.control_dim,)}"
+        )
+
+
+def _one_of(kinds: tuple[type, ...]) -> str:
+    return "of class " + " or ".join(kind.__name__ for kind in kinds)
