@@ -28,6 +28,7 @@ GAMES: dict[str, tuple[str, str]] = {
     "road-routing": ("games.zoo.routing", "RoadRouting"),
     "susceptible-infected": ("games.zoo.susceptible_infected", "SusceptibleInfected"),
     "garnet": ("games.zoo.garnet", "Garnet"),
+    "linear-quadratic": ("games.zoo.continuous_linear_quadratic", "LinearQuadratic"),
     "malware-spread": ("games.zoo.malware", "MalwareSpread"),
     "product-investment": ("games.zoo.investments", "ProductInvestment"),
     "random-coupled": ("games.zoo.random_classes", "CoupledGame"),

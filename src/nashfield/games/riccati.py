@@ -1,0 +1,174 @@
+"""Linear moves with quadratic costs, stage by stage: the algebra, for a crowd that is known."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from nashfield.typing import Array
+
+
+class StateCost(eqx.Module):
+    """The cost x'Q x + 2 q'x + c.
+
+    Attributes:
+        Q: (D, D), symmetric.
+        q: (D,).
+        c: a number.
+    """
+
+    Q: Float[Array, "*batch D D"]
+    q: Float[Array, "*batch D"]
+    c: Float[Array, "*batch"]
+
+    def expected(
+        self, mean: Float[Array, "*batch D"], covariance: Float[Array, "*batch D D"]
+    ) -> Float[Array, "*batch"]:
+        """Mean cost of states of this mean and covariance."""
+        second = covariance + mean[..., :, None] * mean[..., None, :]
+        return jnp.sum(self.Q * second, (-2, -1)) + 2 * jnp.sum(self.q * mean, -1) + self.c
+
+
+class Stage(eqx.Module):
+    """One move x' = A x + B a + d + noise_factor z and its cost.
+
+    The cost is x'Q x + 2 q'x + c + a'R a + 2 a'S x + 2 r'a; z is standard normal. What is left out
+    is zero.
+
+    Attributes:
+        A: (D, D).
+        B: (D, C).
+        d: (D,).
+        noise_factor: (D, W).
+        Q: (D, D), symmetric.
+        q: (D,).
+        c: a number.
+        R: (C, C), symmetric.
+        S: (C, D).
+        r: (C,).
+    """
+
+    A: Float[Array, "*batch D D"]
+    B: Float[Array, "*batch D C"]
+    d: Float[Array, "*batch D"]
+    noise_factor: Float[Array, "*batch D W"]
+    Q: Float[Array, "*batch D D"]
+    q: Float[Array, "*batch D"]
+    c: Float[Array, "*batch"]
+    R: Float[Array, "*batch C C"]
+    S: Float[Array, "*batch C D"]
+    r: Float[Array, "*batch C"]
+
+    def __init__(self, A, B, noise_factor, Q, R, *, d=None, q=None, c=None, S=None, r=None):
+        """See the class."""
+        self.A, self.B, self.noise_factor, self.Q, self.R = A, B, noise_factor, Q, R
+        dtype = jnp.result_type(float)
+        batch = A.shape[:-2]
+        D, C = B.shape[-2:]
+        self.d = jnp.zeros((*batch, D), dtype) if d is None else d
+        self.q = jnp.zeros((*batch, D), dtype) if q is None else q
+        self.c = jnp.zeros(batch, dtype) if c is None else c
+        self.S = jnp.zeros((*batch, C, D), dtype) if S is None else S
+        self.r = jnp.zeros((*batch, C), dtype) if r is None else r
+
+    def move(
+        self, x: Float[Array, "D"], a: Float[Array, "C"], noise: Float[Array, "W"]
+    ) -> Float[Array, "D"]:
+        """Where an agent in x goes by the action a."""
+        return self.A @ x + self.B @ a + self.d + self.noise_factor @ noise
+
+    def cost(self, x: Float[Array, "D"], a: Float[Array, "C"]) -> Float[Array, ""]:
+        """What it pays for that."""
+        of_state = x @ (self.Q @ x + 2 * self.q) + self.c
+        return of_state + a @ (self.R @ a + 2 * (self.S @ x + self.r))
+
+
+class Response(eqx.Module):
+    """The best affine answer a = gain_t x + offset_t to given stages, and the cost to go.
+
+    Attributes:
+        gain: (T, C, D).
+        offset: (T, C).
+        curvature: (T, C, C), G_t: an action that misses the best one by e costs e'G_t e more.
+        cost: the least cost to go at time 0, as a function of the state.
+    """
+
+    gain: Float[Array, "T C D"]
+    offset: Float[Array, "T C"]
+    curvature: Float[Array, "T C C"]
+    cost: StateCost
+
+
+def respond(stages: Stage, terminal: StateCost) -> Response:
+    """Riccati's recursion from the last stage to the first.
+
+    With the cost to go x'P x + 2 s'x + c of the time after: G = R + B'P B, gain = -G^-1 (S + B'P A),
+    offset = -G^-1 (r + B'(P d + s)). Where G is not positive definite no action is best, and every
+    number is NaN.
+
+    Args:
+        stages: whose arrays have a leading axis T.
+        terminal: the cost after the last stage.
+    """
+
+    def step(ahead: StateCost, stage: Stage) -> tuple[StateCost, tuple[Array, Array, Array]]:
+        A, B = stage.A, stage.B
+        G = stage.R + B.T @ ahead.Q @ B
+        pushed = ahead.Q @ stage.d + ahead.q
+        H = stage.S + B.T @ ahead.Q @ A
+        h = stage.r + B.T @ pushed
+        answer = -solve_positive(G, jnp.column_stack([H, h]))
+        gain, offset = answer[:, :-1], answer[:, -1]
+        Q = stage.Q + A.T @ ahead.Q @ A + H.T @ gain
+        q = stage.q + A.T @ pushed + gain.T @ h
+        spread = jnp.sum((ahead.Q @ stage.noise_factor) * stage.noise_factor)
+        c = stage.c + ahead.c + stage.d @ (pushed + ahead.q) + spread + offset @ h
+        return StateCost((Q + Q.T) / 2, q, c), (gain, offset, G)
+
+    cost, (gain, offset, curvature) = jax.lax.scan(step, terminal, stages, reverse=True)
+    return Response(gain, offset, curvature, cost)
+
+
+def spread(
+    stages: Stage, gain: Float[Array, "T C D"], initial: Float[Array, "D D"]
+) -> Float[Array, "T1 D D"]:
+    """Covariances at t = 0..T of states that start with `initial` and are moved by the gain."""
+
+    def step(covariance: Array, slices: tuple[Stage, Array]) -> tuple[Array, Array]:
+        stage, gain = slices
+        closed = stage.A + stage.B @ gain
+        moved = closed @ covariance @ closed.T + stage.noise_factor @ stage.noise_factor.T
+        return moved, covariance
+
+    last, covariances = jax.lax.scan(step, initial, (stages, gain))
+    return jnp.concatenate([covariances, last[None]])
+
+
+def solve_positive(matrix: Float[Array, "C C"], right: Float[Array, "C K"]) -> Float[Array, "C K"]:
+    """Solves matrix x = right; NaN where the matrix is not positive definite.
+
+    Written out, as C is small and batches must not reach LAPACK (see `dynamics.elimination`).
+    """
+    size = matrix.shape[0]
+    rows = jnp.concatenate([matrix, right], 1)
+    for k in range(size):
+        pivot = rows[k, k]
+        row = rows[k] / jnp.where(pivot > 0, pivot, np.nan)
+        rows = (rows - rows[:, k, None] * row).at[k].set(row)
+    return rows[:, size:]
+
+
+def solve_general(matrix: Float[Array, "C C"], right: Float[Array, "C K"]) -> Float[Array, "C K"]:
+    """Solves matrix x = right with row exchanges; NaN where the matrix is singular to rounding."""
+    size = matrix.shape[0]
+    limit = 8 * size * jnp.finfo(matrix.dtype).eps * jnp.max(jnp.abs(matrix))
+    rows = jnp.concatenate([matrix, right], 1)
+    for k in range(size):
+        best = k + jnp.argmax(jnp.abs(rows[k:, k]))
+        order = jnp.arange(size).at[k].set(best).at[best].set(k)
+        rows = rows[order]
+        pivot = rows[k, k]
+        row = rows[k] / jnp.where(jnp.abs(pivot) > limit, pivot, np.nan)
+        rows = (rows - rows[:, k, None] * row).at[k].set(row)
+    return rows[:, size:]
