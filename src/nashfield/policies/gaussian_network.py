@@ -135,7 +135,7 @@ class GaussianNetwork(AbstractControl):
         return jnp.where(self._bounded, low + width * jax.nn.sigmoid(2 * u), u)
 
     def log_jacobian(self, u: Float[Array, "*N C"]) -> Float[Array, "*N C"]:
-        """log da/du in each dimension."""
+        """Log of da/du in each dimension."""
         width = jnp.where(self._bounded, self._width, 1)
         # s (1 - s) with s = sigmoid(2 u), in a form that loses nothing at the edges.
         slope = -2 * jnp.abs(u) - 2 * jax.nn.softplus(-2 * jnp.abs(u))

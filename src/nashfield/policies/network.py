@@ -1,5 +1,6 @@
 """Fully connected networks in single precision."""
 
+import itertools
 from typing import Literal
 
 import equinox as eqx
@@ -45,7 +46,7 @@ class Network(eqx.Module):
         """
         gain = 2.0 if activation == "relu" else 1.0
         weights = []
-        for i, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False)):
+        for i, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
             normal = jax.random.normal(
                 jax.random.fold_in(key, i), (inputs, outputs), dtype=jnp.float32
             )

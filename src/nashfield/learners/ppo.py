@@ -1,0 +1,310 @@
+"""Proximal policy optimisation against a frozen flow, a whole training in one compiled program."""
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Float, PRNGKeyArray
+
+from nashfield.games.continuous import ContinuousGame
+from nashfield.games.zoo._checks import check_number, check_probability, check_size
+from nashfield.learners.environment import Environment, check_environment
+from nashfield.learners.faults import Fault
+from nashfield.learners.response import Response, begin_policy, judge
+from nashfield.mean_fields import AbstractFlow
+from nashfield.policies.gaussian_network import GaussianNetwork, normal_log_density
+from nashfield.policies.network import Network
+from nashfield.results import ParameterError
+from nashfield.typing import Array, Scalar, scalar
+
+
+class PPO(eqx.Module):
+    """Clipped policy gradients with a learnt critic, on whole episodes of fixed length.
+
+    Each update plays one episode in each of `num_envs` environments, estimates advantages by
+    generalised advantage estimation (undiscounted, the critic's value after the last decision
+    being zero), and takes `num_epochs` times `num_minibatches` steps of Adam on the clipped
+    objective plus the critic's squared error. Policy and critic see the time. The critic's
+    outputs are returns standardised by their running mean and deviation, kept true when those
+    move (van Hasselt et al. 2016, "Learning values across many orders of magnitude"), so that the
+    size of a game's rewards does not matter. Sources: Schulman et al. (2017), "Proximal policy
+    optimization algorithms"; Schulman et al. (2016), "High-dimensional continuous control using
+    generalized advantage estimation".
+
+    Attributes:
+        num_updates: how many rounds of play and learning.
+        num_envs: N, agents that play side by side.
+        num_epochs: how often what a round saw is gone through.
+        num_minibatches: into how many parts; it divides T * N.
+        learning_rate: of Adam at first; falls linearly to 2% of that.
+        trace: lambda of the advantages.
+        clip: how far from 1 a ratio of densities is rewarded.
+        entropy_bonus: weight of the policy's entropy.
+        max_gradient: gradients longer than this are shortened to it.
+        hidden: widths of the hidden layers of policy and critic.
+        log_sd: log standard deviation of a fresh policy at all times, before squashing.
+        restart_log_sd: what a warm start lifts it to where it is less.
+    """
+
+    num_updates: int = eqx.field(static=True, default=300)
+    num_envs: int = eqx.field(static=True, default=128)
+    num_epochs: int = eqx.field(static=True, default=4)
+    num_minibatches: int = eqx.field(static=True, default=8)
+    learning_rate: Scalar = eqx.field(converter=scalar, default=2e-3)
+    trace: Scalar = eqx.field(converter=scalar, default=0.95)
+    clip: Scalar = eqx.field(converter=scalar, default=0.2)
+    entropy_bonus: Scalar = eqx.field(converter=scalar, default=0.0)
+    max_gradient: Scalar = eqx.field(converter=scalar, default=0.5)
+    hidden: tuple[int, ...] = eqx.field(static=True, default=(64, 64))
+    log_sd: Scalar = eqx.field(converter=scalar, default=-2.0)
+    restart_log_sd: Scalar = eqx.field(converter=scalar, default=-3.0)
+
+    last_rate: ClassVar[float] = 0.02
+
+    def __check_init__(self):
+        for name in ("num_updates", "num_envs", "num_epochs", "num_minibatches"):
+            check_size(name, getattr(self, name))
+        for width in self.hidden:
+            check_size("hidden", width)
+        for name in ("learning_rate", "clip", "max_gradient"):
+            check_number(name, getattr(self, name), above=0.0)
+        check_probability("trace", self.trace)
+        check_number("entropy_bonus", self.entropy_bonus, least=0.0)
+        check_number("log_sd", self.log_sd)
+        check_number("restart_log_sd", self.restart_log_sd)
+
+    def best_response(
+        self,
+        game: ContinuousGame,
+        flow: AbstractFlow,
+        *,
+        key: PRNGKeyArray,
+        start: Response | GaussianNetwork | None = None,
+    ) -> Response:
+        """Trains a policy against the frozen `flow`; maps over keys under `jax.vmap`.
+
+        Args:
+            game: the game.
+            flow: the crowd.
+            key: for weights, starts, actions, moves and minibatches.
+            start: what to go on from; of a `Response` of this learner the critic is taken over as
+                well. The optimiser begins afresh.
+
+        Raises:
+            GameError: game and flow do not fit together, or a reward or state became NaN,
+                infinite or unbounded during training. Inside jit and vmap the training stops as
+                well, and `response.fault.check(game)` raises outside.
+            ParameterError: the minibatches do not come out even.
+        """
+        check_environment(game, flow)
+        size = game.horizon * self.num_envs
+        if size % self.num_minibatches:
+            raise ParameterError(
+                f"num_minibatches = {self.num_minibatches} must divide horizon * num_envs = {size}"
+            )
+        response = _train(self, game, flow, start, key)
+        response.fault.check(game)
+        return response
+
+
+class Critic(eqx.Module):
+    """Returns to come, as location + scale * network.
+
+    Attributes:
+        network: of the policy's features.
+        location: running mean of the returns to come.
+        scale: their running standard deviation.
+        count: how many rounds went into both.
+    """
+
+    network: Network
+    location: Float[Array, "*batch"]
+    scale: Float[Array, "*batch"]
+    count: Float[Array, "*batch"]
+
+    def __call__(self, features: Float[Array, "*N F1"]) -> Float[Array, "*N"]:
+        """Values in the game's units."""
+        return self.location + self.scale * self.network(features)[..., 0]
+
+    def follow(self, returns: Float[Array, "*N"]) -> "Critic":
+        """The same function of features, standardised by what `returns` add to the statistics."""
+        share = 1 / jnp.minimum(self.count + 1, _MEMORY)
+        location = (1 - share) * self.location + share * jnp.mean(returns)
+        old = self.scale**2 + (self.location - location) ** 2
+        square = (1 - share) * old + share * jnp.mean((returns - location) ** 2)
+        # A game that pays nothing has deviation zero.
+        scale = jnp.sqrt(square) + 1e-8 * (1 + jnp.abs(location))
+        last = len(self.network.weights) - 1
+        weight, bias = self.network.weights[last], self.network.biases[last]
+        weight = weight * self.scale / scale
+        bias = (bias * self.scale + self.location - location) / scale
+        network = eqx.tree_at(
+            lambda n: (n.weights[last], n.biases[last]), self.network, (weight, bias)
+        )
+        return Critic(network, location, scale, self.count + 1)
+
+
+# Rounds that the statistics of the critic remember.
+_MEMORY = 10.0
+
+
+class _Round(eqx.Module):
+    """What one round saw, one row a decision, the times outermost."""
+
+    features: Float[Array, "K F1"]
+    times: Array
+    noise: Float[Array, "K C"]
+    raw: Float[Array, "K C"]
+    log_density: Float[Array, "K"]
+    rewards: Float[Array, "T N"]
+    fault: Fault
+
+
+@eqx.filter_jit
+def _train(learner: PPO, game: Any, flow: Any, start: Any, key: PRNGKeyArray) -> Response:
+    import optax
+
+    env = Environment.of(game, flow)
+    policy_key, critic_key, judge_key, key = jax.random.split(key, 4)
+    policy, critic = _begin(learner, env, start, policy_key, critic_key)
+    trained, rest = policy.split()
+    _, unravel = ravel_pytree((trained, critic.network))
+    adam = optax.chain(optax.clip_by_global_norm(learner.max_gradient), optax.scale_by_adam(eps=1e-5))
+    # One long vector of weights: a step of Adam is a few loops, not a few for each layer.
+    weights = ravel_pytree((trained, critic.network))[0]
+    rates = jnp.asarray(learner.learning_rate, jnp.float32) * jnp.linspace(
+        1, learner.last_rate, learner.num_updates, dtype=jnp.float32
+    )
+
+    def update(carry: Any) -> Any:
+        index, weights, critic, moments, history, _ = carry
+        play_key, learn_key = jax.random.split(jax.random.fold_in(key, index))
+        trained, network = unravel(weights)
+        policy = eqx.combine(trained, rest)
+        critic = eqx.tree_at(lambda c: c.network, critic, network)
+        seen = _play(env, policy, learner.num_envs, play_key)
+        rows, critic = _advantages(learner, critic, seen)
+        now = ravel_pytree((trained, critic.network))[0]
+
+        def minibatch(carry: Any, rows: Any) -> Any:
+            weights, moments = carry
+            slope = jax.grad(_loss)(weights, learner, unravel, rest, rows)
+            step, moments = adam.update(slope, moments)
+            return (weights - rates[index] * step, moments), None
+
+        def epoch(carry: Any, key: PRNGKeyArray) -> Any:
+            order = jax.random.permutation(key, rows.shape[0])
+            shuffled = rows[order].reshape(learner.num_minibatches, -1, rows.shape[-1])
+            return jax.lax.scan(minibatch, carry, shuffled)
+
+        keys = jax.random.split(learn_key, learner.num_epochs)
+        (now, moments), _ = jax.lax.scan(epoch, (now, moments), keys)
+        weights = jnp.where(seen.fault.found, weights, now)
+        history = history.at[index].set(jnp.mean(jnp.sum(seen.rewards, 0)))
+        return index + 1, weights, critic, moments, history, seen.fault
+
+    def going(carry: Any) -> Any:
+        return (carry[0] < learner.num_updates) & ~carry[-1].found
+
+    history = jnp.full(learner.num_updates, jnp.nan, jnp.float32)
+    fault = Fault.none(game.state_dim, game.control_dim)
+    carry = (jnp.asarray(0), weights, critic, adam.init(weights), history, fault)
+    _, weights, critic, _, history, fault = jax.lax.while_loop(going, update, carry)
+    trained, network = unravel(weights)
+    policy = eqx.combine(trained, rest)
+    critic = eqx.tree_at(lambda c: c.network, critic, network)
+    value, stochastic_value = judge(env, policy, key=judge_key)
+    return Response(policy, value, stochastic_value, history, critic, fault)
+
+
+def _begin(learner: PPO, env: Environment, start: Any, policy_key, critic_key) -> Any:
+    policy = begin_policy(
+        env,
+        start,
+        hidden=learner.hidden,
+        log_sd=learner.log_sd,
+        activation="tanh",
+        key=policy_key,
+    )
+    if start is not None and policy.log_sd is not None:
+        lifted = jnp.maximum(policy.log_sd, jnp.asarray(learner.restart_log_sd, jnp.float32))
+        policy = eqx.tree_at(lambda p: p.log_sd, policy, lifted)
+    if isinstance(start, Response) and isinstance(start.memory, Critic):
+        return policy, jax.tree.map(jnp.asarray, start.memory)
+    widths = (policy.location.shape[0] + 1, *learner.hidden, 1)
+    network = Network.draw(widths, last_scale=0.01, key=critic_key)
+    zero = jnp.zeros((), jnp.float32)
+    return policy, Critic(network, zero, zero + 1, zero)
+
+
+def _play(env: Environment, policy: GaussianNetwork, num_envs: int, key: PRNGKeyArray) -> _Round:
+    """One episode in each environment."""
+    game = env.game
+    start_key, act_key, move_key = jax.random.split(key, 3)
+    size = (game.horizon, num_envs)
+    noise = jax.random.normal(act_key, (*size, game.control_dim), jnp.float32)
+    chance = jax.random.normal(move_key, (*size, game.noise_dim), jnp.float32)
+    times = jnp.arange(game.horizon)
+
+    def step(states: Array, now: Any) -> Any:
+        t, noise, chance = now
+        features = jax.vmap(policy.features, in_axes=(None, 0))(t, states)
+        mean, log_sd = policy.heads(t, features)
+        raw = mean + jnp.exp(log_sd) * noise
+        actions = policy.squash(raw)
+        moved, rewards = env.step(t, states, actions, chance)
+        density = jnp.sum(normal_log_density(raw, mean, log_sd), -1)
+        return moved, (states, features, raw, actions, density, rewards)
+
+    last, seen = jax.lax.scan(step, env.start(start_key, num_envs), (times, noise, chance))
+    states, features, raw, actions, density, rewards = seen
+    rewards = rewards.at[-1].add(env.terminal_rewards(last))
+    moved = jnp.concatenate([states[1:], last[None]])
+    times = jnp.repeat(times, num_envs)
+    flat = jax.tree.map(
+        lambda x: x.reshape(len(times), *x.shape[2:]),
+        (states, actions, rewards, moved, features, noise, raw, density),
+    )
+    fault = Fault.among(times, *flat[:4])
+    return _Round(flat[4], times, *flat[5:], rewards, fault)
+
+
+def _advantages(learner: PPO, critic: Critic, seen: _Round) -> tuple[Float[Array, "K R"], Critic]:
+    """One row a decision: all that the loss reads; and the critic in its new units."""
+    values = critic(seen.features).reshape(seen.rewards.shape)
+    later = jnp.concatenate([values[1:], jnp.zeros_like(values[:1])])
+    trace = jnp.asarray(learner.trace, jnp.float32)
+
+    def back(advantage: Array, delta: Array) -> Any:
+        advantage = delta + trace * advantage
+        return advantage, advantage
+
+    deltas = seen.rewards + later - values
+    _, advantages = jax.lax.scan(back, jnp.zeros_like(values[0]), deltas, reverse=True)
+    returns = advantages + values
+    critic = critic.follow(returns)
+    targets = (returns - critic.location) / critic.scale
+    columns = [seen.log_density, advantages.reshape(-1), targets.reshape(-1)]
+    columns = [column[:, None] for column in (*columns, seen.times.astype(jnp.float32))]
+    return jnp.concatenate([*columns, seen.features, seen.noise, seen.raw], 1), critic
+
+
+def _loss(weights: Any, learner: PPO, unravel: Any, rest: Any, rows: Any) -> Float[Array, ""]:
+    trained, network = unravel(weights)
+    policy = eqx.combine(trained, rest)
+    old, advantages, targets, times = (rows[:, i] for i in range(4))
+    num_features, num_controls = policy.location.shape[0] + 1, policy.low.shape[0]
+    places = [num_features, num_features + num_controls]
+    features, noise, raw = jnp.split(rows[:, 4:], places, 1)
+    mean, log_sd = policy.heads(times.astype(jnp.int32), features)
+    ratio = jnp.exp(jnp.sum(normal_log_density(raw, mean, log_sd), -1) - old)
+    advantages = (advantages - jnp.mean(advantages)) / (jnp.std(advantages) + 1e-8)
+    clip = jnp.asarray(learner.clip, jnp.float32)
+    gain = jnp.minimum(ratio * advantages, jnp.clip(ratio, 1 - clip, 1 + clip) * advantages)
+    # Of the action, not of what is squashed: by the noise that it was drawn with.
+    entropy = log_sd + policy.log_jacobian(mean + jnp.exp(log_sd) * noise)
+    bonus = jnp.asarray(learner.entropy_bonus, jnp.float32) * jnp.sum(entropy, -1)
+    error = network(features)[:, 0] - targets
+    return jnp.mean(0.5 * error**2 - gain - bonus)
