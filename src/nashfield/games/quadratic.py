@@ -82,6 +82,7 @@ class QuadraticGame(ContinuousGame):
         """See `ContinuousGame.reward`."""
         return -self.stage(t, mean_field).cost(x, a)
 
+    @jax.default_matmul_precision("highest")
     def terminal_reward(self, x: Float[Array, "D"], mean_field: Any) -> Float[Array, ""]:
         """See `ContinuousGame.terminal_reward`."""
         cost = self.terminal(mean_field)
@@ -95,7 +96,7 @@ class QuadraticGame(ContinuousGame):
         if isinstance(law, Uniform):
             return _floats(law.mean()), jnp.diag((_floats(law.high) - law.low) ** 2) / 12
         raise GameError(
-            f"{type(self).__name__}.initial() gives a {type(law).__name__}, of which the covariance "
+            f"{type(self).__name__}.initial() gives a {type(law).__name__}, whose covariance "
             "is not known: give initial_moments() too"
         )
 
@@ -130,6 +131,7 @@ class QuadraticGame(ContinuousGame):
 
 
 @eqx.filter_jit
+@jax.default_matmul_precision("highest")
 def _equilibrium(game: QuadraticGame) -> Equilibrium:
     mean, covariance = game.initial_moments()
     covariances = jnp.broadcast_to(covariance, (game.horizon + 1, *covariance.shape))

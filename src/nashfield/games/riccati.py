@@ -72,12 +72,14 @@ class Stage(eqx.Module):
         self.S = jnp.zeros((*batch, C, D), dtype) if S is None else S
         self.r = jnp.zeros((*batch, C), dtype) if r is None else r
 
+    @jax.default_matmul_precision("highest")
     def move(
         self, x: Float[Array, "D"], a: Float[Array, "C"], noise: Float[Array, "W"]
     ) -> Float[Array, "D"]:
         """Where an agent in x goes by the action a."""
         return self.A @ x + self.B @ a + self.d + self.noise_factor @ noise
 
+    @jax.default_matmul_precision("highest")
     def cost(self, x: Float[Array, "D"], a: Float[Array, "C"]) -> Float[Array, ""]:
         """What it pays for that."""
         of_state = x @ (self.Q @ x + 2 * self.q) + self.c
@@ -103,9 +105,9 @@ class Response(eqx.Module):
 def respond(stages: Stage, terminal: StateCost) -> Response:
     """Riccati's recursion from the last stage to the first.
 
-    With the cost to go x'P x + 2 s'x + c of the time after: G = R + B'P B, gain = -G^-1 (S + B'P A),
-    offset = -G^-1 (r + B'(P d + s)). Where G is not positive definite no action is best, and every
-    number is NaN.
+    With the cost to go x'P x + 2 s'x + c of the time after: G = R + B'P B, gain = -G^-1 (S +
+    B'P A), offset = -G^-1 (r + B'(P d + s)). Where G is not positive definite no action is best,
+    and every number is NaN.
 
     Args:
         stages: whose arrays have a leading axis T.

@@ -22,9 +22,9 @@ class LinearQuadratic(QuadraticGame):
 
     With m_t the crowd's mean, x' = A x + B a + A_bar m_t + sigma z and the reward
     -discount^t (c_x |x - target|^2 + c_a |a|^2 + c_m |x - m_t|^2); after the last decision
-    -discount^T terminal_weight (c_x |x - target|^2 + c_m |x - m_T|^2). Source: Magnino et al. (2025),
-    "Solving continuous mean field games: deep reinforcement learning for non-stationary dynamics",
-    the linear-quadratic environment; the constants are ours.
+    -discount^T terminal_weight (c_x |x - target|^2 + c_m |x - m_T|^2). Source: Magnino et al.
+    (2025), "Solving continuous mean field games: deep reinforcement learning for non-stationary
+    dynamics", linear-quadratic environment; the constants are ours.
 
     D and C follow from whatever is given as a matrix or a vector; a number stands for a multiple of
     the identity, or for a vector of equal entries. The equilibrium is unique if and only if the
@@ -44,8 +44,8 @@ class LinearQuadratic(QuadraticGame):
         initial_mean: a number, or (D,).
         initial_variance: a number, or the covariance (D, D).
         initial_law: "gaussian", or "uniform" (on the box of that mean and variance). The policy of
-            the equilibrium and its value are the same; the laws of its flow are then Gaussians of the
-            exact means and covariances.
+            the equilibrium and its value are the same; the laws of its flow are then Gaussians of
+            the exact means and covariances.
         discount: in (0, 1].
     """
 
