@@ -12,13 +12,12 @@ def main(args: argparse.Namespace) -> int:
     import jax
 
     from nashfield.games.continuous_stationary import ContinuousStationaryGame
-    from nashfield.metrics import simulate
+    from nashfield.metrics import PointSimulation, simulate
 
     if isinstance(solution.game, ContinuousStationaryGame):
         raise NashfieldError(
-            f"simulate plays games on finitely many states, and those of "
-            f"{type(solution.game).__name__} are points, where every number is that of agents "
-            "already"
+            f"simulate plays games with a horizon and games on finitely many states, which "
+            f"{type(solution.game).__name__} is not: what is found of it is found by agents already"
         )
 
     found = simulate(
@@ -31,6 +30,10 @@ def main(args: argparse.Namespace) -> int:
     print(
         f"{args.agents} agents, {args.seeds} seeds; mean [95% interval], and the mean-field value"
     )
+    if isinstance(found, PointSimulation):
+        print(f"return of an agent         {found.mean_return}; {solution.social_welfare:.6g}")
+        print(f"distance between the flows {found.distance}; 0")
+        return 0
     print(f"return of an agent         {found.mean_return}; {float(found.social_welfare):.6g}")
     print(f"gain of one deviator       {found.gain}; {float(found.exploitability):.6g}")
     print(f"distance between the flows {found.distance}; 0")

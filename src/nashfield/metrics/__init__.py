@@ -2,13 +2,16 @@
 
 from nashfield.metrics.anarchy import Anarchy, price_of_anarchy
 from nashfield.metrics.distances import total_variation, wasserstein
+from nashfield.metrics.estimates import Estimate
 from nashfield.metrics.exploitability import exploitability, start_regrets
-from nashfield.metrics.simulation import Estimate, Simulation, simulate
+from nashfield.metrics.point_simulation import PointSimulation
+from nashfield.metrics.simulation import Simulation, simulate
 from nashfield.metrics.welfare import social_welfare
 
 __all__ = [
     "Anarchy",
     "Estimate",
+    "PointSimulation",
     "Simulation",
     "exploitability",
     "price_of_anarchy",

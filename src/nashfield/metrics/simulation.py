@@ -1,52 +1,28 @@
 """The game among N agents: how well the mean field stands for them, and what one deviator gains."""
 
 import math
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
-from scipy.special import stdtrit
 
 from nashfield.dynamics import sweep
-from nashfield.games.base import FiniteGame, Game, StationaryGame
+from nashfield.games.base import FiniteGame, StationaryGame
+from nashfield.games.continuous import ContinuousGame
 from nashfield.mean_fields import FiniteFlow, FiniteMeanField
 from nashfield.metrics.distances import total_variation
+from nashfield.metrics.estimates import Estimate
+from nashfield.metrics.point_simulation import PointSimulation, simulate_points
 from nashfield.metrics.rules import Rules, choose
-from nashfield.policies import AbstractPolicy, as_table
+from nashfield.policies import as_table
 from nashfield.typing import Array
 
 # Array entries that one block of seeds may hold at a time, in every table of a step.
 _BLOCK_ENTRIES = 1 << 22
 # A game without end is played until rewards weigh no more than this share of the first.
 _LAST_WEIGHT = 1e-6
-
-
-class Estimate(eqx.Module):
-    """A mean over seeds with its 95% interval (Student's t).
-
-    Attributes:
-        mean: the mean.
-        lower: lower end of the interval.
-        upper: upper end of the interval.
-    """
-
-    mean: float
-    lower: float
-    upper: float
-
-    @classmethod
-    def of(cls, samples: Float[Array, "M"]) -> "Estimate":
-        """Mean and interval of independent samples (two at least)."""
-        samples = np.asarray(samples, np.float64)
-        mean = float(samples.mean())
-        error = float(samples.std(ddof=1)) / math.sqrt(samples.size)
-        width = float(stdtrit(samples.size - 1, 0.975)) * error
-        return cls(mean, mean - width, mean + width)
-
-    def __str__(self) -> str:
-        return f"{self.mean:.6g} [{self.lower:.6g}, {self.upper:.6g}]"
 
 
 class Simulation(eqx.Module):
@@ -96,13 +72,13 @@ class Simulation(eqx.Module):
 
 
 def simulate(
-    game: Game,
-    policy: Float[Array, "..."] | AbstractPolicy,
+    game: Any,
+    policy: Any,
     *,
     num_agents: int,
     num_seeds: int = 100,
     key: PRNGKeyArray | None = None,
-) -> Simulation:
+) -> Simulation | PointSimulation:
     """Plays `policy` among N agents, with their empirical measure in place of the mean field.
 
     The empirical measure is that of states and actions, and counts every agent, the deviator too.
@@ -119,33 +95,36 @@ def simulate(
     Args:
         game: the game.
         policy: (T, S, A), or (S, A) for a stationary game, rows sum to 1; there a policy with
-            parameters will do as well.
+            parameters will do as well. Of a game on points a policy such as `policies.Affine`.
         num_agents: N.
         num_seeds: M, independent repetitions; the intervals shrink like M^-1/2.
         key: key(0) if None.
 
     Returns:
-        Returns, gains and distances of every seed, with means and intervals as properties.
+        Returns, gains and distances of every seed, with means and intervals as properties. Of a
+        game on points a `PointSimulation`.
 
     Raises:
-        TypeError: the states of the game are points.
+        TypeError: a stationary game on points.
         ValueError: num_agents < 1, num_seeds < 2, or it is no policy of this game.
     """
     if num_agents < 1:
         raise ValueError(f"num_agents must be at least 1, not {num_agents}")
     if num_seeds < 2:
         raise ValueError(f"num_seeds must be at least 2 for an interval, not {num_seeds}")
+    key = jax.random.key(0) if key is None else key
+    if isinstance(game, ContinuousGame):
+        return simulate_points(game, policy, num_agents=num_agents, num_seeds=num_seeds, key=key)
     if not isinstance(game, FiniteGame | StationaryGame):
         raise TypeError(
-            f"simulate plays games on finitely many states, and those of {type(game).__name__} are "
-            "points"
+            f"simulate plays games with a horizon and games on finitely many states, which "
+            f"{type(game).__name__} is not: what is found of it is found by agents already"
         )
     table = jnp.asarray(as_table(game, policy))
-    key = jax.random.key(0) if key is None else key
     return _simulate(game, table, _num_steps(game), num_agents, num_seeds, key)
 
 
-def _num_steps(game: Game) -> int:
+def _num_steps(game: FiniteGame | StationaryGame) -> int:
     if isinstance(game, FiniteGame):
         return game.horizon
     discount = float(game.discount)

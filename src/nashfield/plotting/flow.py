@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from nashfield.mean_fields import FiniteFlow
+from nashfield.mean_fields import AbstractFlow, FiniteFlow
 from nashfield.plotting.canvas import (
     MASS,
     PALETTE,
     Axes,
+    check_solution,
     display_of,
     integer_ticks,
     new_axes,
@@ -15,6 +16,7 @@ from nashfield.plotting.canvas import (
 )
 from nashfield.plotting.mean_field import plot_mean_field
 from nashfield.plotting.mosaic import Grid, Mosaic, chosen_times, mass_bar, mass_norm, new_colors
+from nashfield.plotting.points import draw_points
 from nashfield.solution import Solution
 
 _MAX_AREAS = 8  # more states than this are told apart by place, not by colour
@@ -24,7 +26,8 @@ _MAX_NAMES = 30
 def plot_flow(solution: Solution, *, ax: Axes | None = None) -> Axes:
     """The mean-field flow: areas for few states, a heat map for many, small maps on a grid.
 
-    Of a stationary game it is the mean field: see `plot_mean_field`.
+    Of a stationary game it is the mean field: see `plot_mean_field`. Of a game on points: its
+    density on the line, small maps in the plane, bands of every coordinate beyond.
 
     On a grid every map is one time; walls are dark, and the floors of a building stand side by
     side. Colours go with the square root of the share, so that thin crowds can be seen.
@@ -40,6 +43,11 @@ def plot_flow(solution: Solution, *, ax: Axes | None = None) -> Axes:
         TypeError: something else than a Solution.
         ValueError: a batch of solutions.
     """
+    check_solution(solution, "plot_flow")
+    if isinstance(solution.flow, AbstractFlow):
+        ax = draw_points(solution, ax)
+        ax.set_title(title_of(solution))
+        return ax
     grid = Grid.under(solution, "plot_flow")
     if not isinstance(solution.flow, FiniteFlow):
         return plot_mean_field(solution, ax=ax)

@@ -3,12 +3,13 @@
 import numpy as np
 
 from nashfield.games.base import FiniteGame, StationaryGame
-from nashfield.mean_fields import FiniteFlow
+from nashfield.mean_fields import AbstractFlow, FiniteFlow
 from nashfield.plotting.actions import draw_actions
 from nashfield.plotting.canvas import (
     PROBABILITY,
     Axes,
     action_names,
+    check_solution,
     display_of,
     integer_ticks,
     new_axes,
@@ -24,6 +25,7 @@ from nashfield.plotting.mosaic import (
     mass_norm,
     new_colors,
 )
+from nashfield.plotting.points import draw_controls
 from nashfield.policies import as_table
 from nashfield.solution import Solution
 
@@ -42,6 +44,9 @@ def plot_policy(solution: Solution, *, ax: Axes | None = None) -> Axes:
     every action, over time and state; of the second alone where there are two; the mean number of
     the action where there are more than twelve. Without time: the probabilities over the states.
 
+    Of a game on points: the mean action on the line, arrows in the plane, bands of every control
+    beyond.
+
     Args:
         solution: what `solve` returned.
         ax: where to draw; a new figure if None.
@@ -53,6 +58,11 @@ def plot_policy(solution: Solution, *, ax: Axes | None = None) -> Axes:
         TypeError: something else than a Solution.
         ValueError: a batch of solutions.
     """
+    check_solution(solution, "plot_policy")
+    if isinstance(solution.flow, AbstractFlow):
+        ax = draw_controls(solution, ax)
+        ax.set_title(title_of(solution))
+        return ax
     grid = Grid.under(solution, "plot_policy")
     if grid is not None and isinstance(solution.game, FiniteGame | StationaryGame):
         ax = _arrows(solution, grid, ax)

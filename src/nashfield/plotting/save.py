@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nashfield.mean_fields import FiniteFlow
+from nashfield.mean_fields import AbstractFlow, FiniteFlow
 from nashfield.plotting.canvas import Axes, new_axes
 from nashfield.plotting.flow import plot_flow
 from nashfield.plotting.history import plot_exploitability, plot_history
@@ -26,7 +26,7 @@ def save_pictures(solution: Solution, folder: str | Path) -> list[Path]:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {"flow": plot_flow, "policy": plot_policy, "exploitability": plot_exploitability}
-    if not isinstance(solution.flow, FiniteFlow):
+    if not isinstance(solution.flow, FiniteFlow | AbstractFlow):
         pictures = {"mean_field": plot_mean_field, "policy": plot_policy, "history": _all_histories}
     paths = []
     for name, draw in pictures.items():
