@@ -10,6 +10,7 @@ from jaxtyping import Float
 from nashfield.games.quadratic import QuadraticGame
 from nashfield.games.riccati import Stage
 from nashfield.mean_fields import Flow, Gaussian
+from nashfield.mean_fields.gaussian import GaussianMixture
 from nashfield.policies.control import Affine
 from nashfield.policies.pool import Pool
 from nashfield.results import GameError
@@ -20,12 +21,14 @@ class AffineCrowd(eqx.Module):
     """The crowd of K affine policies, of which every agent keeps one.
 
     Attributes:
-        policies: the K policies, arrays (K, T, ...), whose empty places do nothing.
-        weights: (K,), shares of the policies.
+        policies: the K policies, arrays (K, T, ...).
+        weights: (K,), shares of the policies; 0 for empty places of a pool, which then hold its
+            first policy.
         means: (T + 1, K, D), mean states of those who play each.
         covariances: (T + 1, K, D, D).
         action_means: (T, K, C).
         stages: the game's, at t = 0..T-1 among this crowd.
+        mixed: whether this is the crowd of a pool.
     """
 
     policies: Affine
@@ -34,18 +37,21 @@ class AffineCrowd(eqx.Module):
     covariances: Float[Array, "T1 K D D"]
     action_means: Float[Array, "T K C"]
     stages: Stage
+    mixed: bool = eqx.field(static=True)
 
     @property
     def flow(self) -> Flow:
-        """All together: Gaussians of the exact means and covariances at every time.
+        """A Gaussian at every time; of a pool a mixture of Gaussians.
 
-        They are the exact laws where there is one policy and the initial law is Gaussian.
+        Where the initial law is not Gaussian they have the exact means and covariances only.
         """
-        mean, covariance = jax.vmap(_together, in_axes=(None, 0, 0))(
-            self.weights, self.means, self.covariances
-        )
         action_mean = jnp.einsum("k,tkc->tc", self.weights, self.action_means)
-        return Flow(Gaussian(mean, covariance), action_mean=action_mean)
+        if not self.mixed:
+            laws = Gaussian(self.means[:, 0], self.covariances[:, 0])
+            return Flow(laws, action_mean=action_mean)
+        weights = jnp.broadcast_to(self.weights, self.means.shape[:2])
+        laws = GaussianMixture(weights, Gaussian(self.means, self.covariances))
+        return Flow(laws, action_mean=action_mean)
 
 
 def affine_flow(game: QuadraticGame, policy: Affine | Pool) -> Flow:
@@ -70,7 +76,6 @@ def affine_crowd(game: QuadraticGame, policy: Affine | Pool) -> AffineCrowd:
     """`affine_flow` with what it is made of; the same errors."""
     check_affine(game, policy)
     policies, weights = _members(policy)
-    used = weights > 0
     mean, covariance = game.initial_moments()
     count = len(weights)
     start = jnp.tile(mean, (count, 1)), jnp.tile(covariance, (count, 1, 1))
@@ -87,9 +92,7 @@ def affine_crowd(game: QuadraticGame, policy: Affine | Pool) -> AffineCrowd:
         if policy.spread is not None:
             noise = noise + _square(stage.B @ policy.spread)
         spread = closed @ covariances @ jnp.swapaxes(closed, -2, -1) + noise
-        # An empty place must not overflow: 0 times infinity is NaN.
-        moved = jnp.where(used[:, None], moved, 0), jnp.where(used[:, None, None], spread, 0)
-        return moved, (means, covariances, actions, stage)
+        return (moved, spread), (means, covariances, actions, stage)
 
     by_time = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), policies)
     last, (means, covariances, actions, stages) = jax.lax.scan(
@@ -99,7 +102,8 @@ def affine_crowd(game: QuadraticGame, policy: Affine | Pool) -> AffineCrowd:
         jnp.concatenate([path, end[None]])
         for path, end in zip((means, covariances), last, strict=True)
     )
-    return AffineCrowd(policies, weights, means, covariances, actions, stages)
+    mixed = isinstance(policy, Pool)
+    return AffineCrowd(policies, weights, means, covariances, actions, stages, mixed)
 
 
 def check_affine(game: Any, policy: Any) -> None:
@@ -138,11 +142,12 @@ def _members(policy: Affine | Pool) -> tuple[Affine, Float[Array, "K"]]:
         return jax.tree.map(lambda leaf: _floats(leaf)[None], policy), _floats([1.0])
     used = jnp.arange(policy.capacity) < policy.count
 
-    def clear(leaf):
-        return jnp.where(used.reshape(-1, *(1,) * (leaf.ndim - 1)), _floats(leaf), 0)
+    def fill(leaf: Array) -> Array:
+        leaf = _floats(leaf)
+        return jnp.where(used.reshape(-1, *(1,) * (leaf.ndim - 1)), leaf, leaf[0])
 
     weights = jnp.where(used, 1 / policy.count.astype(jnp.result_type(float)), 0)
-    return jax.tree.map(clear, policy.members), weights
+    return jax.tree.map(fill, policy.members), weights
 
 
 def _together(weights, means, covariances) -> tuple[Array, Array]:

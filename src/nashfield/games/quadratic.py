@@ -109,6 +109,15 @@ class QuadraticGame(ContinuousGame):
         stages = jax.vmap(lambda t: self.stage(t, flow[t]))(jnp.arange(self.horizon))
         return respond(stages, self.terminal(flow[self.horizon]))
 
+    def starting_policy(self) -> Any:
+        """Where iterations begin: the best response to a crowd that stays at its initial law."""
+        mean, covariance = self.initial_moments()
+        times = self.horizon + 1
+        laws = Gaussian(jnp.tile(mean, (times, 1)), jnp.tile(covariance, (times, 1, 1)))
+        nothing = jnp.zeros((self.horizon, self.control_dim), mean.dtype)
+        response = self.respond(Flow(laws, action_mean=nothing))
+        return affine(response.gain, response.offset)
+
     def equilibrium(self) -> Equilibrium:
         """The exact equilibrium.
 

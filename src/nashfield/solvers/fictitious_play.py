@@ -1,11 +1,17 @@
 """Fictitious play."""
 
+from typing import Any, ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Float, Int, PRNGKeyArray
 
-from nashfield.games.base import Game
-from nashfield.solvers.base import AbstractSolver, StepInfo
+from nashfield.games.base import FiniteGame, StationaryGame
+from nashfield.games.quadratic import QuadraticGame
+from nashfield.policies import Pool
+from nashfield.results import ParameterError
+from nashfield.solvers import affine_play
+from nashfield.solvers.base import AbstractSolver, Outcome, StepInfo
 from nashfield.solvers.best_response import (
     AbstractBestResponse,
     ExactBestResponse,
@@ -35,25 +41,62 @@ class FictitiousPlay(AbstractSolver):
     analysis and applications", algorithm 1. Where transitions depend on the mean field the flow of
     the averaged policy is recomputed, never taken as the average of flows.
 
+    On a `QuadraticGame` the average is the `Pool` of all policies so far, of which every agent
+    keeps one, drawn uniformly, for the whole episode; best responses, and the crowd of the pool,
+    are exact. The start is the best response to a crowd that stays at its initial law.
+
     Attributes:
         best_response: how one agent answers; `SoftBestResponse` makes this smoothed fictitious
-            play.
+            play (on finitely many states).
+        capacity: on a `QuadraticGame`, for how many best responses there is room: at most so many
+            iterations.
     """
 
-    best_response: AbstractBestResponse = eqx.field(default_factory=ExactBestResponse)
+    games: ClassVar[tuple[type, ...]] = (FiniteGame, StationaryGame, QuadraticGame)
 
-    def init(self, game: Game, policy: Float[Array, "*T S A"], *, key: PRNGKeyArray) -> Average:
+    best_response: AbstractBestResponse = eqx.field(default_factory=ExactBestResponse)
+    capacity: int = 1000
+
+    def __check_init__(self):
+        if self.capacity < 1:
+            raise ParameterError(f"capacity must be at least 1, not {self.capacity}")
+
+    def init(self, game: Any, policy: Any, *, key: PRNGKeyArray) -> Average | Pool:
         """An average of one."""
+        if isinstance(game, QuadraticGame):
+            first = affine_play.start_from(game, policy, self.best_response)
+            return affine_play.start_pool(game, first, self.capacity)
         return Average(policy, jnp.asarray(1))
 
-    def step(self, game: Game, state: Average, *, key: PRNGKeyArray) -> tuple[Average, StepInfo]:
+    def init_uniform(self, game: Any, *, key: PRNGKeyArray) -> Average | Pool:
+        """See `AbstractSolver.init_uniform`; on a `QuadraticGame` the start is its own."""
+        if isinstance(game, QuadraticGame):
+            return self.init(game, None, key=key)
+        return super().init_uniform(game, key=key)
+
+    def check_iterations(self, game: Any, num_iterations: int) -> None:
+        """See `AbstractSolver.check_iterations`; a pool holds `capacity` best responses."""
+        if isinstance(game, QuadraticGame):
+            affine_play.check_capacity(self.capacity, num_iterations)
+
+    def step(
+        self, game: Any, state: Average | Pool, *, key: PRNGKeyArray
+    ) -> tuple[Average | Pool, StepInfo]:
         """One sweep, and the flow of the best response."""
+        if isinstance(state, Pool):
+            return affine_play.step_pool(game, state)
         num_averaged = state.num_averaged + 1
         policy, info = step_towards_best_response(
             game, state.policy, self.best_response, 1 / num_averaged
         )
         return Average(policy, num_averaged), info
 
-    def policy(self, game: Game, state: Average) -> Float[Array, "*T S A"]:
-        """The average."""
-        return state.policy
+    def policy(self, game: Any, state: Average | Pool) -> Any:
+        """The average; on a `QuadraticGame` the pool."""
+        return state if isinstance(state, Pool) else state.policy
+
+    def outcome(self, game: Any, state: Average | Pool, *, key: PRNGKeyArray) -> Outcome:
+        """See `AbstractSolver.outcome`."""
+        if isinstance(state, Pool):
+            return affine_play.outcome(game, state)
+        return super().outcome(game, state, key=key)
