@@ -328,8 +328,8 @@ def test_without_a_future_one_step_is_played():
     assert len(found.flow.states) == 2
 
 
-def test_points_are_not_simulated(without_type_checks):
+def test_stationary_points_are_not_simulated(without_type_checks):
     game = nf.games.ContinuousMalwareSpread()
     policy = nf.policies.Threshold(theta=0.5)
-    with pytest.raises(TypeError, match=r"those of ContinuousMalwareSpread are points"):
+    with pytest.raises(TypeError, match=r"which ContinuousMalwareSpread is not"):
         nf.simulate(game, policy, num_agents=3)

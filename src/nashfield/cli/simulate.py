@@ -32,6 +32,8 @@ def main(args: argparse.Namespace) -> int:
     )
     if isinstance(found, PointSimulation):
         print(f"return of an agent         {found.mean_return}; {solution.social_welfare:.6g}")
+        if found.gain is not None:
+            print(f"gain of one deviator       {found.gain}; {solution.exploitability:.6g}")
         print(f"distance between the flows {found.distance}; 0")
         return 0
     print(f"return of an agent         {found.mean_return}; {float(found.social_welfare):.6g}")

@@ -9,6 +9,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from nashfield.games.continuous import ContinuousGame
 from nashfield.mean_fields import AbstractFlow, Flow, Particles
+from nashfield.policies.control import AbstractControl
 from nashfield.policies.pool import Teams
 from nashfield.typing import Array, Time
 
@@ -38,7 +39,12 @@ class Episodes(eqx.Module):
 
 
 def play_among(
-    game: ContinuousGame, policy: Any, *, num_agents: int, key: PRNGKeyArray
+    game: ContinuousGame,
+    policy: Any,
+    *,
+    num_agents: int,
+    deviation: AbstractControl | None = None,
+    key: PRNGKeyArray,
 ) -> Episodes:
     """N agents among one another: each meets the empirical law of all N, oneself included.
 
@@ -46,9 +52,10 @@ def play_among(
         game: the game.
         policy: what all play; of a `Pool` every agent keeps one member.
         num_agents: N.
+        deviation: what agent 0 plays in place of it, with the same random numbers.
         key: for starts, members, actions and moves.
     """
-    return _play(game, policy, None, num_agents, key)
+    return _play(game, policy, None, num_agents, key, deviation=deviation)
 
 
 def play_against(
@@ -86,7 +93,9 @@ def _rollout(game, policy, num_agents: int, key) -> Flow:
     return _play(game, policy, None, num_agents, key, paid=False).flow
 
 
-def _play(game, policy, flow, num_agents: int, key, *, paid: bool = True) -> Episodes:
+def _play(
+    game, policy, flow, num_agents: int, key, *, deviation=None, paid: bool = True
+) -> Episodes:
     start_key, team_key, key = jax.random.split(key, 3)
     start = game.initial().sample(start_key, num_agents)
     teams = Teams.of(policy, num_agents, key=team_key)
@@ -101,6 +110,8 @@ def _play(game, policy, flow, num_agents: int, key, *, paid: bool = True) -> Epi
         act_key, move_key = jax.random.split(jax.random.fold_in(key, t))
         noise = jax.random.normal(act_key, (num_agents, game.control_dim), states.dtype)
         actions = teams.act(t, states, noise)
+        if deviation is not None:
+            actions = jnp.asarray(actions).at[0].set(deviation.action(t, states[0], noise[0]))
         mean_field = crowd(t, states, actions)
         rewards = jnp.zeros(num_agents, states.dtype)
         if paid:

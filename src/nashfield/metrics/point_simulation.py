@@ -7,10 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, PRNGKeyArray
 
+from nashfield.dynamics.affine import check_affine
 from nashfield.dynamics.episodes import Episodes, play_among
-from nashfield.games.continuous import ContinuousGame
+from nashfield.learners.riccati import affine_sweep
 from nashfield.mean_fields import Flow
 from nashfield.metrics.estimates import Estimate
+from nashfield.results import GameError
 from nashfield.typing import Array
 
 # Agents that stand for infinitely many.
@@ -24,6 +26,9 @@ class PointSimulation(eqx.Module):
 
     Attributes:
         returns: (M,) return of one agent, averaged over the N agents.
+        gains: (M,) return of agent 0 if it plays the best response to the mean-field flow, less its
+            return under the policy with the same random numbers; None where no exact best response
+            is known.
         distances: (M,) distance of order 1 (Wasserstein) between the empirical flow and that of
             20,000 agents, averaged over times and coordinates.
         flow: that of 20,000 agents.
@@ -31,6 +36,7 @@ class PointSimulation(eqx.Module):
     """
 
     returns: Float[Array, "M"]
+    gains: Float[Array, "M"] | None
     distances: Float[Array, "M"]
     flow: Flow
     num_agents: int = eqx.field(static=True)
@@ -41,34 +47,48 @@ class PointSimulation(eqx.Module):
         return Estimate.of(self.returns)
 
     @property
+    def gain(self) -> Estimate | None:
+        """What one deviator gains."""
+        return None if self.gains is None else Estimate.of(self.gains)
+
+    @property
     def distance(self) -> Estimate:
         """Distance between the flows of N and of 20,000 agents."""
         return Estimate.of(self.distances)
 
 
 def simulate_points(
-    game: ContinuousGame, policy: Any, *, num_agents: int, num_seeds: int, key: PRNGKeyArray
+    game: Any, policy: Any, *, num_agents: int, num_seeds: int, key: PRNGKeyArray
 ) -> PointSimulation:
-    """Plays `policy` among N agents; see `simulate`."""
-    return _simulate(game, policy, num_agents, num_seeds, key)
+    """Plays `policy` among N agents of a ContinuousGame; see `simulate`."""
+    try:
+        check_affine(game, policy)
+        response = affine_sweep(game, policy).best_response
+    except (GameError, TypeError):
+        response = None
+    return _simulate(game, policy, response, num_agents, num_seeds, key)
 
 
 @eqx.filter_jit
-def _simulate(game, policy, num_agents: int, num_seeds: int, key) -> PointSimulation:
+def _simulate(game, policy, response, num_agents: int, num_seeds: int, key) -> PointSimulation:
     many_key, key = jax.random.split(key)
     many = play_among(game, policy, num_agents=_MANY_AGENTS, key=many_key)
     limit = _quantiles(many, num_agents)
 
-    def one_seed(index: Array) -> tuple[Array, Array]:
+    def one_seed(index: Array) -> tuple[Array, Array | None, Array]:
         seed = jax.random.fold_in(key, index)
         found = play_among(game, policy, num_agents=num_agents, key=seed)
+        gain = None
+        if response is not None:
+            other = play_among(game, policy, num_agents=num_agents, deviation=response, key=seed)
+            gain = other.returns[0] - found.returns[0]
         apart = jnp.abs(jnp.sort(found.states, 1) - limit)
-        return jnp.mean(found.returns), jnp.mean(apart)
+        return jnp.mean(found.returns), gain, jnp.mean(apart)
 
     entries = num_agents * (game.horizon + 1) * (game.state_dim + game.control_dim + 1)
     size = max(1, min(num_seeds, _BLOCK_ENTRIES // entries))
-    returns, distances = jax.lax.map(one_seed, jnp.arange(num_seeds), batch_size=size)
-    return PointSimulation(returns, distances, many.flow, num_agents)
+    returns, gains, distances = jax.lax.map(one_seed, jnp.arange(num_seeds), batch_size=size)
+    return PointSimulation(returns, gains, distances, many.flow, num_agents)
 
 
 def _quantiles(episodes: Episodes, num_agents: int) -> Float[Array, "T1 N D"]:
