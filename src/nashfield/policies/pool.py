@@ -75,10 +75,11 @@ class Teams(eqx.Module):
         if not isinstance(policy, Pool):
             return cls(None, policy)
         num_teams = min(num_agents, max(_NUM_TEAMS, 4 * policy.capacity))
-        shift = jax.random.uniform(key)
-        index = jnp.floor((jnp.arange(num_teams) + shift) / num_teams * policy.count)
-        index = jnp.clip(index.astype(int), 0, policy.count - 1)
-        return cls(policy.member(index), None)
+        size = -(-num_agents // num_teams)
+        first = jnp.arange(0, num_agents, size)
+        place = first + jax.random.uniform(key) * jnp.minimum(size, num_agents - first)
+        index = jnp.floor(place / num_agents * policy.count).astype(int)
+        return cls(policy.member(jnp.minimum(index, policy.count - 1)), None)
 
     def act(
         self, t: Time, states: Float[Array, "N D"], noise: Float[Array, "N C"]

@@ -1,5 +1,6 @@
 """What the checks of games and of solvers share."""
 
+import copy
 import dataclasses
 from typing import Any
 
@@ -44,3 +45,21 @@ def relative_limit(precision: str) -> float:
 def name_of(thing: Any) -> str:
     """Name of the class, for messages."""
     return type(thing).__name__
+
+
+def check_traces(game: Any, num_traces: int) -> None:
+    """Raises where an equal game was compiled anew."""
+    if num_traces > 1:
+        raise CheckError(
+            f"{name_of(game)} compiles anew for an equal game: what a static field holds must be "
+            "hashable and equal to a copy of itself, such as numbers, text, and tuples of them"
+        )
+
+
+def copy_of(game: Any) -> Any:
+    """The same game built anew, attribute by attribute."""
+    new = object.__new__(type(game))
+    for field in dataclasses.fields(game):
+        if field.name in vars(game):
+            object.__setattr__(new, field.name, copy.deepcopy(getattr(game, field.name)))
+    return new

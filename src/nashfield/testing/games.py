@@ -1,7 +1,5 @@
 """Conformance of a game."""
 
-import copy
-import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -14,15 +12,19 @@ from nashfield.dynamics.forward import crowd_slices
 from nashfield.dynamics.linear import MAX_TABLE_STATES
 from nashfield.dynamics.stationary import UNSETTLED_RESIDUAL
 from nashfield.games import checks
-from nashfield.games.base import FiniteGame, Game, StationaryGame
+from nashfield.games.base import FiniteGame, StationaryGame
+from nashfield.games.continuous import ContinuousGame
 from nashfield.games.continuous_stationary import ContinuousStationaryGame
 from nashfield.testing.common import (
     CheckError,
     check_leaves,
+    check_traces,
+    copy_of,
     held_by_numpy,
     name_of,
     relative_limit,
 )
+from nashfield.testing.continuous import check_played
 from nashfield.testing.stationary import reference
 
 
@@ -34,10 +36,11 @@ def check_game(game: Any) -> None:
     <mu_t pi_t, r_t>, its exploitability is finite and not negative, both precisions agree, and
     another game of the same sizes compiles nothing. Of a stationary game the stationary mean field,
     the value and the exploitability of that policy are those found by plain iteration (where the
-    crowd settles, and a table of all moves fits).
+    crowd settles, and a table of all moves fits). A ContinuousGame is played among some agents,
+    who stay finite and do the same again for the same key.
 
     Args:
-        game: a FiniteGame, a StationaryGame, or a ContinuousStationaryGame.
+        game: of any kind.
 
     Raises:
         GameError: the protocol is broken.
@@ -51,6 +54,9 @@ def check_game(game: Any) -> None:
             check_leaves(held)
             if isinstance(held, ContinuousStationaryGame):
                 continue  # it is only played
+            if isinstance(held, ContinuousGame):
+                check_played(held)
+                continue
             stationary = isinstance(held, StationaryGame)
             values = _check_rest(held, precision) if stationary else _check_values(held, precision)
             found[precision] = values
@@ -89,8 +95,8 @@ def _check_values(game: FiniteGame, precision: str) -> tuple[float, float]:
     shape = (game.horizon, game.num_states)
     policy = np.random.default_rng(0).dirichlet(np.ones(game.num_actions), shape)
     value, collected, scale, gap = map(float, run(game, policy))
-    run(_copy(game), policy)
-    _check_traces(game, num_traces)
+    run(copy_of(game), policy)
+    check_traces(game, num_traces)
     limit = relative_limit(precision) * scale
     if not (np.isfinite(gap) and gap >= -limit):
         raise CheckError(
@@ -117,8 +123,8 @@ def _check_rest(game: StationaryGame, precision: str) -> tuple[float, float]:
     shape = (game.num_states,)
     policy = np.random.default_rng(0).dirichlet(np.ones(game.num_actions), shape)
     found = run(game, policy)
-    run(_copy(game), policy)
-    _check_traces(game, num_traces)
+    run(copy_of(game), policy)
+    check_traces(game, num_traces)
     if not found.residual <= UNSETTLED_RESIDUAL or game.num_states > MAX_TABLE_STATES:
         return float(found.value), float(jnp.max(jnp.abs(found.state_values)))
     by_hand = reference(game, policy)
@@ -135,20 +141,3 @@ def _check_rest(game: StationaryGame, precision: str) -> tuple[float, float]:
                 "what plain iteration finds: is the kernel's push the transpose of its expect?"
             )
     return float(found.value), by_hand.scale
-
-
-def _check_traces(game: Game, num_traces: int) -> None:
-    if num_traces > 1:
-        raise CheckError(
-            f"{name_of(game)} compiles anew for an equal game: what a static field holds must be "
-            "hashable and equal to a copy of itself, such as numbers, text, and tuples of them"
-        )
-
-
-def _copy(game: Any) -> Any:
-    """The same game built anew, attribute by attribute."""
-    new = object.__new__(type(game))
-    for field in dataclasses.fields(game):
-        if field.name in vars(game):
-            object.__setattr__(new, field.name, copy.deepcopy(getattr(game, field.name)))
-    return new
