@@ -19,6 +19,7 @@ GAMES: dict[str, tuple[str, str]] = {
         "games.zoo.investments_continuous",
         "ContinuousProductInvestment",
     ),
+    "crowd-aversion": ("games.zoo.torus", "CrowdAversion"),
     "crowd-grid": ("games.zoo.congestion", "CrowdGrid"),
     "crowd-line": ("games.zoo.congestion", "CrowdLine"),
     "crowd-motion": ("games.zoo.crowd", "CrowdMotion"),
@@ -29,7 +30,9 @@ GAMES: dict[str, tuple[str, str]] = {
     "susceptible-infected": ("games.zoo.susceptible_infected", "SusceptibleInfected"),
     "garnet": ("games.zoo.garnet", "Garnet"),
     "linear-quadratic": ("games.zoo.continuous_linear_quadratic", "LinearQuadratic"),
+    "local-entropy": ("games.zoo.local_entropy", "LocalEntropy"),
     "malware-spread": ("games.zoo.malware", "MalwareSpread"),
+    "price-impact": ("games.zoo.price_impact", "PriceImpact"),
     "product-investment": ("games.zoo.investments", "ProductInvestment"),
     "random-coupled": ("games.zoo.random_classes", "CoupledGame"),
     "random-cyclic": ("games.zoo.random_classes", "CyclicGame"),
@@ -38,6 +41,7 @@ GAMES: dict[str, tuple[str, str]] = {
     "random-potential": ("games.zoo.random_classes", "PotentialGame"),
     "stationary-four-rooms": ("games.zoo.stationary_rooms", "StationaryFourRooms"),
     "stationary-garnet": ("games.zoo.stationary_garnet", "StationaryGarnet"),
+    "systemic-risk": ("games.zoo.systemic_risk", "SystemicRisk"),
 }
 
 SOLVERS: dict[str, tuple[str, str]] = {

@@ -1,5 +1,8 @@
 """Linear moves with quadratic costs, stage by stage: the algebra, for a crowd that is known."""
 
+from collections.abc import Callable
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,6 +10,9 @@ import numpy as np
 from jaxtyping import Float
 
 from nashfield.typing import Array
+
+# Up to this many rows a system's elimination is written out; beyond, it is a loop.
+_UNROLLED = 4
 
 
 class StateCost(eqx.Module):
@@ -150,27 +156,53 @@ def spread(
 def solve_positive(matrix: Float[Array, "C C"], right: Float[Array, "C K"]) -> Float[Array, "C K"]:
     """Solves matrix x = right; NaN where the matrix is not positive definite.
 
-    Written out, as C is small and batches must not reach LAPACK (see `dynamics.elimination`).
+    Written out here, and `solve_general` too: batches must not reach LAPACK, see
+    `dynamics.elimination`.
     """
-    size = matrix.shape[0]
-    rows = jnp.concatenate([matrix, right], 1)
-    for k in range(size):
-        pivot = rows[k, k]
-        row = rows[k] / jnp.where(pivot > 0, pivot, np.nan)
-        rows = (rows - rows[:, k, None] * row).at[k].set(row)
-    return rows[:, size:]
+    return _eliminate(matrix, right)[0]
+
+
+def log_determinant(matrix: Float[Array, "D D"]) -> Float[Array, ""]:
+    """Of a positive definite matrix; NaN where it is not."""
+    return jnp.sum(jnp.log(_eliminate(matrix, matrix[:, :0])[1]))
 
 
 def solve_general(matrix: Float[Array, "C C"], right: Float[Array, "C K"]) -> Float[Array, "C K"]:
     """Solves matrix x = right with row exchanges; NaN where the matrix is singular to rounding."""
     size = matrix.shape[0]
     limit = 8 * size * jnp.finfo(matrix.dtype).eps * jnp.max(jnp.abs(matrix))
-    rows = jnp.concatenate([matrix, right], 1)
-    for k in range(size):
-        best = k + jnp.argmax(jnp.abs(rows[k:, k]))
-        order = jnp.arange(size).at[k].set(best).at[best].set(k)
-        rows = rows[order]
+
+    def eliminate(k, rows):
+        below = jnp.where(jnp.arange(size) >= k, jnp.abs(rows[:, k]), -1)
+        best = jnp.argmax(below)
+        rows = rows.at[k].set(rows[best]).at[best].set(rows[k])
         pivot = rows[k, k]
         row = rows[k] / jnp.where(jnp.abs(pivot) > limit, pivot, np.nan)
+        return (rows - rows[:, k, None] * row).at[k].set(row)
+
+    return _loop(size, eliminate, jnp.concatenate([matrix, right], 1))[:, size:]
+
+
+def _eliminate(matrix: Array, right: Array) -> tuple[Array, Array]:
+    """The solution of a positive definite system, and its pivots."""
+    size = matrix.shape[0]
+
+    def eliminate(k, carry):
+        rows, pivots = carry
+        pivot = jnp.where(rows[k, k] > 0, rows[k, k], np.nan)
+        row = rows[k] / pivot
         rows = (rows - rows[:, k, None] * row).at[k].set(row)
-    return rows[:, size:]
+        return rows, pivots.at[k].set(pivot)
+
+    start = jnp.concatenate([matrix, right], 1), jnp.zeros(size, matrix.dtype)
+    rows, pivots = _loop(size, eliminate, start)
+    return rows[:, size:], pivots
+
+
+def _loop(size: int, body: Callable, carry: Any) -> Any:
+    """`fori_loop`, written out where it is short."""
+    if size > _UNROLLED:
+        return jax.lax.fori_loop(0, size, body, carry)
+    for k in range(size):
+        carry = body(k, carry)
+    return carry

@@ -56,7 +56,7 @@ def affine_best_response(game: QuadraticGame, flow: AbstractFlow) -> AffineRespo
         flow: the crowd at t = 0..T, of any kind that knows what the game reads: its means, and its
             mean actions or covariances.
     """
-    response = game.respond(flow)
+    response = respond(*game.stages(flow))
     value = -response.cost.expected(*game.initial_moments())
     return AffineResponse(Affine(response.gain, response.offset), value)
 

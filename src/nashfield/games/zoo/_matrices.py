@@ -44,8 +44,13 @@ def dimensions(square: Mapping[str, Any], vectors: Mapping[str, Any], B: Any) ->
     return size, np.shape(B)[1] if np.ndim(B) else size
 
 
-def check_covariance(name: str, value: Any) -> None:
+def check_covariance(name: str, value: Any, *, definite: bool = False) -> None:
     """Raises unless `value` is symmetric and has no negative eigenvalue.
+
+    Args:
+        name: of the parameter.
+        value: a number or a matrix.
+        definite: whether no eigenvalue may be zero.
 
     Raises:
         ParameterError: it is not.
@@ -58,6 +63,8 @@ def check_covariance(name: str, value: Any) -> None:
     least = np.min(np.linalg.eigvalsh(covariance))
     if least < -1e-7 * np.max(np.abs(covariance)):
         raise ParameterError(f"{name} is no covariance: it has the negative eigenvalue {least:.3g}")
+    if definite and least <= 1e-12 * np.max(np.abs(covariance)):
+        raise ParameterError(f"{name} must be positive definite: the crowd must have a density")
 
 
 def matrix(value: Any, rows: int, columns: int | None = None) -> Float[Array, "R C"]:
