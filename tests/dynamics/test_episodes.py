@@ -119,6 +119,19 @@ def test_agents_of_a_pool_keep_one_member():
     assert 490 <= first.sum() <= 510
 
 
+def test_every_agent_plays_every_member():
+    """The first agent too, with equal probabilities."""
+    pool = Pool.of(jax.tree.map(lambda *x: np.stack(x), *(affine(0.0, c) for c in (0.0, 1.0, 2.0))))
+
+    def first(key):
+        return play_among(Drift(), pool, num_agents=10, key=key).actions[0, 0, 0]
+
+    found = np.asarray(jax.vmap(first)(jax.random.split(jax.random.key(7), 3000)))
+    shares = np.array([np.mean(np.isclose(found, c)) for c in (0.0, 1.0, 2.0)])
+    # Four standard errors.
+    np.testing.assert_allclose(shares, 1 / 3, atol=4 * np.sqrt(2 / 9 / 3000))
+
+
 def test_only_the_members_in_the_pool_are_played():
     blank = jax.tree.map(lambda x: np.stack([x, np.full_like(x, np.nan)]), affine(-0.4, 0.0))
     pool = Pool(blank, jnp.asarray(1))

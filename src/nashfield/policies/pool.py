@@ -69,16 +69,17 @@ class Teams(eqx.Module):
     def of(cls, policy: Any, num_agents: int, *, key: PRNGKeyArray) -> "Teams":
         """Draws what each agent plays.
 
-        Of a pool, members are drawn systematically: each gets its share of the teams, up to one
-        team more or less, and the expected share of each is exactly 1 / count.
+        Of a pool, members are drawn systematically: each gets its share of the agents, up to two
+        teams more or less, and every agent plays each of them with probability 1 / count.
         """
         if not isinstance(policy, Pool):
             return cls(None, policy)
         num_teams = min(num_agents, max(_NUM_TEAMS, 4 * policy.capacity))
         size = -(-num_agents // num_teams)
         first = jnp.arange(0, num_agents, size)
-        place = first + jax.random.uniform(key) * jnp.minimum(size, num_agents - first)
-        index = jnp.floor(place / num_agents * policy.count).astype(int)
+        within, turn = jax.random.uniform(key, (2,))
+        place = (first + within * jnp.minimum(size, num_agents - first)) / num_agents
+        index = jnp.floor((place + turn) % 1 * policy.count).astype(int)
         return cls(policy.member(jnp.minimum(index, policy.count - 1)), None)
 
     def act(
