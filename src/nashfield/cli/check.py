@@ -14,10 +14,15 @@ _NUM_AGENTS = 20_000
 def main(args: argparse.Namespace) -> int:
     """Recomputes flow and exploitability of the saved policy, and compares."""
     solution = load_run(args)
+    from nashfield.games.continuous import ContinuousGame
     from nashfield.games.continuous_stationary import ContinuousStationaryGame
 
-    played = isinstance(solution.game, ContinuousStationaryGame)
-    found, faults = (_play if played else _recompute)(solution)
+    recompute = _recompute
+    if isinstance(solution.game, ContinuousGame):
+        recompute = _recompute_affine
+    if isinstance(solution.game, ContinuousStationaryGame):
+        recompute = _play
+    found, faults = recompute(solution)
     print(f"exploitability {found} (recorded {solution.exploitability:.17g})")
     print("\n".join(faults) if faults else "the files agree with the game")
     return DIFFERENT if faults else 0
@@ -50,6 +55,27 @@ def _recompute(solution: Any) -> tuple[str, list[str]]:
     if not flow <= 100 * rtol:
         faults.append(f"the flow is not that of the policy, by {flow:.1e}")
     if not abs(recorded - found) <= rtol * max(found, float(uniform.exploitability)):
+        faults.append(f"the recorded exploitability is off by {abs(recorded - found):.1e}")
+    return f"{found:.17g}", faults
+
+
+def _recompute_affine(solution: Any) -> tuple[str, list[str]]:
+    """Exploitability of an affine policy, or a pool of them, and what is wrong."""
+    import jax
+    import numpy as np
+
+    from nashfield.learners.riccati import affine_sweep
+
+    game = solution.game
+    again = affine_sweep(game, solution.policy)
+    rtol = 1e-9 if solution.history["exploitability"].dtype == np.float64 else 1e-4
+    found, recorded = float(again.exploitability), solution.exploitability
+    faults = []
+    pairs = zip(jax.tree.leaves(again.flow), jax.tree.leaves(solution.flow), strict=True)
+    flow = max(float(np.abs(np.asarray(new) - old).max()) for new, old in pairs)
+    if not flow <= 100 * rtol * (1 + abs(float(again.value))):
+        faults.append(f"the flow is not that of the policy, by {flow:.1e}")
+    if not abs(recorded - found) <= rtol * (found + abs(float(again.value))):
         faults.append(f"the recorded exploitability is off by {abs(recorded - found):.1e}")
     return f"{found:.17g}", faults
 
