@@ -40,6 +40,13 @@ class AbstractMeanField(eqx.Module):
     def log_density(self, x: Float[Array, "*batch D"]) -> Float[Array, "*batch"]:
         """Log of the density at the states `x`."""
 
+    def prepare(self) -> "AbstractMeanField":
+        """The same law for many looks: what each look would compute again is kept.
+
+        Its densities may be interpolated from a table (`Particles.prepare` says how well).
+        """
+        return self
+
     def mean_action(self) -> Float[Array, "C"]:
         """Mean of what the crowd does.
 
@@ -113,6 +120,10 @@ class Flow(AbstractFlow):
     def law(self, t: Any) -> AbstractMeanField:
         """See `AbstractFlow.law`."""
         return jax.tree.map(lambda leaf: jnp.asarray(leaf)[t], self.laws)
+
+    def prepare(self) -> "Flow":
+        """See `AbstractFlow.prepare`."""
+        return Flow(self.laws.prepare(), action_mean=self.action_mean)
 
     def means(self) -> Float[Array, "T1 D"]:
         """Mean state at every time."""
