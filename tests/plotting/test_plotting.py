@@ -15,49 +15,17 @@ import nashfield as nf
 from nashfield.plotting.mosaic import Grid, Mosaic, chosen_times
 from nashfield.plotting.policy import expected_moves
 from nashfield.plotting.save import _all_histories
-from nashfield.policies import policy_shape
 from nashfield.registry import GAMES
 
 RNG = np.random.default_rng(0)
 
 
-def solution_of(game, history=(1.0, 0.5, 0.25)):
-    """A Solution around a random policy: pictures do not care how it was found."""
-    histories = {"exploitability": np.array(history), "social_welfare": -np.array(history)}
-    if isinstance(game, nf.FiniteGame):
-        policy = RNG.dirichlet(np.ones(game.num_actions), policy_shape(game)[:-1])
-        flow = eqx.filter_jit(nf.population_flow)(game, policy)
-    elif isinstance(game, nf.StationaryGame):
-        policy = RNG.dirichlet(np.ones(game.num_actions), policy_shape(game)[:-1])
-        law = RNG.dirichlet(np.ones(game.num_states))
-        flow = nf.FiniteMeanField(law, policy)
-    else:
-        policy = nf.policies.Neural().begin(game, key=jax.random.key(0))
-        flow = nf.Particles(RNG.random((50, game.state_dim)))
-        histories["gradient_norm"] = np.array(history)
-    return nf.Solution(
-        policy=policy,
-        flow=flow,
-        history=histories,
-        num_steps=np.asarray(len(history) - 1),
-        result_code=np.asarray(0),
-        state=None,
-        game=game,
-        solver=nf.OnlineMirrorDescent(),
-    )
-
-
-def default(name):
-    """A game of the zoo at its default settings."""
-    return getattr(nf.games, GAMES[name][1])()
-
-
 @pytest.mark.parametrize("name", sorted(GAMES))
-def test_every_game_has_pictures(name, tmp_path):
+def test_every_game_has_pictures(name, tmp_path, solution_of, default):
     game = default(name)
     paths = nf.plotting.save_pictures(solution_of(game), tmp_path / "pictures")
     names = ["flow.png", "policy.png", "exploitability.png"]
-    if not isinstance(game, nf.FiniteGame):
+    if not isinstance(game, nf.FiniteGame | nf.ContinuousGame):
         names = ["mean_field.png", "policy.png", "history.png"]
     assert [path.name for path in paths] == names
     for path in paths:
@@ -69,7 +37,7 @@ def test_every_game_has_pictures(name, tmp_path):
 @pytest.mark.parametrize(
     "name", ["beach-bar", "rock-paper-scissors", "left-right", "four-rooms", "malware-spread"]
 )
-def test_games_without_a_name(name, draw):
+def test_games_without_a_name(name, draw, solution_of, default):
     solution = eqx.tree_at(
         lambda s: (s.game, s.solver),
         solution_of(default(name)),
@@ -80,7 +48,7 @@ def test_games_without_a_name(name, draw):
     assert nf.plotting.plot_exploitability(solution).get_title() == ""
 
 
-def test_the_given_axes_are_used():
+def test_the_given_axes_are_used(solution_of):
     solution = solution_of(nf.games.LeftRight())
     for draw in (nf.plotting.plot_flow, nf.plotting.plot_policy, nf.plotting.plot_exploitability):
         ax = Figure().add_subplot()
@@ -102,14 +70,14 @@ def test_matplotlib_is_imported_late_and_pyplot_never():
 # Flow
 
 
-def test_flow_heat_map_is_the_flow():
+def test_flow_heat_map_is_the_flow(solution_of):
     solution = solution_of(nf.games.BeachBar(num_states=20, horizon=6))
     ax = nf.plotting.plot_flow(solution)
     np.testing.assert_array_equal(ax.images[0].get_array(), np.asarray(solution.flow).T)
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("time", "state", "Beach bar")
 
 
-def test_flow_bars_are_the_flow():
+def test_flow_bars_are_the_flow(solution_of):
     solution = solution_of(nf.games.RockPaperScissors())
     ax = nf.plotting.plot_flow(solution)
     heights = [[bar.get_height() for bar in bars] for bars in ax.containers]
@@ -119,7 +87,7 @@ def test_flow_bars_are_the_flow():
     assert names == ["scissors", "paper", "rock", "start"]
 
 
-def test_flow_areas_are_the_flow():
+def test_flow_areas_are_the_flow(solution_of):
     solution = solution_of(nf.games.LeftRight(horizon=20))
     ax = nf.plotting.plot_flow(solution)
     states = np.asarray(solution.flow)
@@ -155,7 +123,7 @@ class Floors(nf.FiniteGame):
         return np.zeros((10, 2))
 
 
-def test_flow_on_a_grid_draws_shares_and_walls():
+def test_flow_on_a_grid_draws_shares_and_walls(solution_of):
     solution = solution_of(Floors())
     ax = nf.plotting.plot_flow(solution)
     states, cells = np.asarray(solution.flow), Floors().display.cells
@@ -171,7 +139,7 @@ def test_flow_on_a_grid_draws_shares_and_walls():
     assert [text.get_text() for text in ax.texts] == [f"time {t}" for t in range(4)]
 
 
-def test_a_crowd_that_starts_in_one_place_does_not_hide_the_rest():
+def test_a_crowd_that_starts_in_one_place_does_not_hide_the_rest(solution_of, default):
     solution = solution_of(default("four-rooms"))
     ax = nf.plotting.plot_flow(solution)
     later = np.median(np.asarray(solution.flow).max(1))
@@ -181,7 +149,7 @@ def test_a_crowd_that_starts_in_one_place_does_not_hide_the_rest():
 # Policy
 
 
-def test_policy_of_two_actions_is_one_map():
+def test_policy_of_two_actions_is_one_map(solution_of):
     solution = solution_of(nf.games.LeftRight())
     ax = nf.plotting.plot_policy(solution)
     np.testing.assert_array_equal(ax.images[0].get_array(), solution.policy[..., 1].T)
@@ -189,7 +157,7 @@ def test_policy_of_two_actions_is_one_map():
     assert ax.figure.axes[1].get_ylabel() == "probability of “right”"
 
 
-def test_policy_of_several_actions_is_one_map_each():
+def test_policy_of_several_actions_is_one_map_each(solution_of):
     solution = solution_of(nf.games.BeachBar(num_states=20, horizon=6))
     ax = nf.plotting.plot_policy(solution)
     for action, image in enumerate(ax.images):
@@ -197,7 +165,7 @@ def test_policy_of_several_actions_is_one_map_each():
     assert [text.get_text() for text in ax.texts] == ["left", "stay", "right"]
 
 
-def test_policy_of_many_actions_is_their_mean():
+def test_policy_of_many_actions_is_their_mean(solution_of):
     solution = solution_of(nf.games.LeftRight())
     policy = RNG.dirichlet(np.ones(15), (2, 3))
     solution = eqx.tree_at(lambda s: s.policy, solution, policy)
@@ -206,7 +174,7 @@ def test_policy_of_many_actions_is_their_mean():
     np.testing.assert_allclose(ax.images[0].get_array(), (policy @ np.arange(15)).T)
 
 
-def test_arrows_are_expected_moves():
+def test_arrows_are_expected_moves(solution_of):
     solution = solution_of(Floors())
     cells, policy = Floors().display.cells, np.asarray(solution.policy)
     for t in range(3):
@@ -246,14 +214,14 @@ class Ring(nf.FiniteGame):
         return np.zeros((42, 1))
 
 
-def test_arrows_cross_the_seam_of_a_torus():
+def test_arrows_cross_the_seam_of_a_torus(solution_of):
     np.testing.assert_allclose(expected_moves(solution_of(Ring()), 0), np.tile([-1, 1], (42, 1)))
 
 
 # Exploitability
 
 
-def test_exploitability_lines_are_the_histories():
+def test_exploitability_lines_are_the_histories(solution_of):
     game = nf.games.LeftRight()
     histories = {"slow": (1.0, 0.9, 0.8), "fast": (1.0, 0.1, 0.01)}
     ax = nf.plotting.plot_exploitability(
@@ -268,7 +236,7 @@ def test_exploitability_lines_are_the_histories():
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("iteration", "exploitability")
 
 
-def test_values_without_a_logarithm_lie_on_the_floor():
+def test_values_without_a_logarithm_lie_on_the_floor(solution_of):
     history = (1.0, 1e-3, 0.0, -1e-17, np.nan)
     ax = nf.plotting.plot_exploitability(solution_of(nf.games.LeftRight(), history))
     values, floor = (np.asarray(line.get_ydata()) for line in ax.lines)
@@ -279,7 +247,7 @@ def test_values_without_a_logarithm_lie_on_the_floor():
     ax.figure.canvas.draw()
 
 
-def test_history_ends_where_the_solve_ended():
+def test_history_ends_where_the_solve_ended(solution_of):
     solution = solution_of(nf.games.LeftRight(), (1.0, 0.5, 0.25, 0.25, 0.25))
     solution = eqx.tree_at(lambda s: s.num_steps, solution, np.asarray(2))
     ax = nf.plotting.plot_exploitability(solution)
@@ -287,25 +255,25 @@ def test_history_ends_where_the_solve_ended():
     assert ax.get_title() == "Left right, online mirror descent"
 
 
-def batch():
+def batch(solution_of):
     one = solution_of(nf.games.LeftRight())
     return jax.tree.map(lambda leaf: np.stack([leaf, leaf]), one)
 
 
-def test_a_batch_is_drawn_in_one_colour():
-    ax = nf.plotting.plot_exploitability({"seeds": batch()})
+def test_a_batch_is_drawn_in_one_colour(solution_of):
+    ax = nf.plotting.plot_exploitability({"seeds": batch(solution_of)})
     first, second = ax.lines
     assert first.get_color() == second.get_color()
     assert len(ax.get_legend().get_texts()) == 1
 
 
-def test_welfare_may_be_negative():
+def test_welfare_may_be_negative(solution_of):
     ax = nf.plotting.plot_history(solution_of(nf.games.LeftRight()))
     assert (ax.get_yscale(), ax.get_ylabel()) == ("linear", "social welfare")
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), [-1.0, -0.5, -0.25])
 
 
-def test_the_gradient_norm_where_there_is_one():
+def test_the_gradient_norm_where_there_is_one(solution_of, default):
     ax = nf.plotting.plot_history(
         solution_of(default("continuous-malware-spread")), "gradient_norm"
     )
@@ -314,138 +282,13 @@ def test_the_gradient_norm_where_there_is_one():
         nf.plotting.plot_history(solution_of(nf.games.LeftRight()), "gradient_norm")
 
 
-def test_all_histories_stand_in_one_picture(tmp_path):
+def test_all_histories_stand_in_one_picture(tmp_path, solution_of, default):
     solution = solution_of(default("continuous-malware-spread"))
     panels = _all_histories(solution).figure.axes
     assert [ax.get_ylabel() for ax in panels] == [
         *("exploitability", "social welfare", "gradient norm")
     ]
     assert [bool(ax.get_title()) for ax in panels] == [True, False, False]
-
-
-# Without time
-
-
-class Ferry(nf.StationaryGame):
-    """Stay, or cross between two banks of a river; on a plane where `places` is set."""
-
-    places: bool = eqx.field(static=True, default=False)
-    discount: nf.Scalar = eqx.field(converter=nf.scalar, default=0.5)
-    num_states: int = eqx.field(static=True, default=2)
-    num_actions: int = eqx.field(static=True, default=2)
-
-    def initial(self):
-        return np.full(self.num_states, 1 / self.num_states)
-
-    def transition(self, mean_field):
-        stay = np.eye(self.num_states)
-        moves = [np.roll(stay, a, axis=1) for a in range(self.num_actions)]
-        return nf.Dense(np.stack(moves, axis=1))
-
-    def reward(self, mean_field):
-        return np.zeros((self.num_states, self.num_actions))
-
-    @property
-    def display(self):
-        cells = np.array([(0, i) for i in range(self.num_states)])
-        return nf.Display(cells=cells) if self.places else nf.Display()
-
-
-@pytest.mark.parametrize("num_states", [3, 40])
-def test_mean_field_bars_are_the_mean_field(num_states):
-    solution = solution_of(Ferry(num_states=num_states))
-    for draw in (nf.plotting.plot_mean_field, nf.plotting.plot_flow):
-        ax = draw(solution)
-        heights = [bar.get_height() for bar in ax.patches]
-        np.testing.assert_array_equal(heights, solution.flow.states)
-    middles = [bar.get_x() + bar.get_width() / 2 for bar in ax.patches]
-    expected = np.arange(3) if num_states == 3 else np.linspace(0, 1, 40)
-    np.testing.assert_allclose(middles, expected, atol=1e-12)
-
-
-class Scattered(Ferry):
-    """Seen by one number, which does not rise with the state's."""
-
-    def features(self):
-        return np.array([0.5, 0.1, *np.linspace(1, 2, 38)])[:, None]
-
-
-def test_states_lie_where_they_are_seen():
-    solution = solution_of(Scattered(num_states=40))
-    ax = nf.plotting.plot_mean_field(solution)
-    order = np.argsort(solution.game.features()[:, 0])
-    heights = [bar.get_height() for bar in ax.patches]
-    np.testing.assert_array_equal(heights, solution.flow.states[order])
-    area = nf.plotting.plot_policy(solution).patches[0]
-    np.testing.assert_array_equal(area.get_data().values, solution.policy[order, 1])
-
-
-def test_a_peak_does_not_hide_the_rest():
-    solution = solution_of(Ferry(num_states=40))
-    law = np.full(40, 0.5 / 39)
-    law[0] = 0.5
-    ax = nf.plotting.plot_mean_field(eqx.tree_at(lambda s: s.flow.states, solution, law))
-    assert ax.get_yscale() == "function" and "square-root" in ax.get_ylabel()
-    even = eqx.tree_at(lambda s: s.flow.states, solution, np.full(40, 1 / 40))
-    assert nf.plotting.plot_mean_field(even).get_yscale() == "linear"
-
-
-def test_mean_field_and_moves_on_a_grid():
-    solution = solution_of(Ferry(num_states=4, places=True))
-    shares = nf.plotting.plot_mean_field(solution).images[0].get_array()
-    np.testing.assert_array_equal(shares, solution.flow.states[None])
-    moves = expected_moves(solution)
-    ahead = np.array([1, 1, 1, -3])
-    np.testing.assert_allclose(moves[:, 1], solution.policy[:, 1] * ahead, atol=1e-12)
-    arrows = [a for a in nf.plotting.plot_policy(solution).collections if isinstance(a, Quiver)]
-    assert len(arrows) == 1
-
-
-def test_stacked_areas_are_the_policy():
-    solution = solution_of(Ferry(num_states=3, num_actions=4))
-    ax = nf.plotting.plot_policy(solution)
-    for action, area in enumerate(ax.patches):
-        data = area.get_data()
-        np.testing.assert_allclose(data.values, solution.policy[:, : action + 1].sum(1))
-        np.testing.assert_allclose(data.values - data.baseline, solution.policy[:, action])
-    assert len(ax.get_legend().get_texts()) == 4
-
-
-def test_many_actions_without_time_are_a_matrix():
-    solution = solution_of(Ferry(num_states=30, num_actions=10))
-    mesh = nf.plotting.plot_policy(solution).collections[0]
-    np.testing.assert_array_equal(np.reshape(mesh.get_array(), (10, 30)), solution.policy.T)
-
-
-def test_a_policy_with_parameters_is_drawn_by_its_table():
-    solution = solution_of(nf.games.MalwareSpread(num_states=30))
-    policy = nf.policies.SoftThreshold(theta=0.4)
-    drawn = nf.plotting.plot_policy(
-        eqx.tree_at(lambda s: s.policy, solution, policy, is_leaf=lambda x: x is solution.policy)
-    )
-    assert drawn.get_ylabel() == "probability of “repair”"
-    np.testing.assert_allclose(
-        drawn.patches[0].get_data().values, policy.table(solution.game)[:, 1]
-    )
-
-
-def test_points_are_counted():
-    solution = solution_of(default("continuous-product-investment"))
-    ax = nf.plotting.plot_mean_field(solution)
-    for column, outline in zip(solution.flow.states.T, ax.patches, strict=True):
-        values, edges, _ = outline.get_data()
-        np.testing.assert_allclose(values, np.histogram(column, edges)[0] / 50)
-        assert values.sum() == pytest.approx(1)
-    panels = nf.plotting.plot_policy(solution).child_axes
-    assert len(panels) == 3
-
-
-def test_a_policy_on_a_line_is_evaluated():
-    solution = solution_of(default("continuous-malware-spread"))
-    values, edges, _ = nf.plotting.plot_policy(solution).patches[0].get_data()
-    middles = (edges[1:] + edges[:-1]) / 2
-    expected = solution.policy.probabilities(middles[:, None])[:, 1]
-    np.testing.assert_allclose(values, expected, rtol=1e-12)
 
 
 # Layout
@@ -487,9 +330,9 @@ def test_no_solution(name):
 
 
 @pytest.mark.parametrize("name", ["plot_flow", "plot_policy"])
-def test_batches_are_named(name):
+def test_batches_are_named(name, solution_of):
     with pytest.raises(ValueError, match=r"one solution, but .* of shape \(2,\)"):
-        getattr(nf.plotting, name)(batch())
+        getattr(nf.plotting, name)(batch(solution_of))
 
 
 def test_no_solutions():
@@ -497,6 +340,6 @@ def test_no_solutions():
         nf.plotting.plot_exploitability({})
 
 
-def test_no_axes():
+def test_no_axes(solution_of):
     with pytest.raises(TypeError, match="must be matplotlib Axes or None, not str"):
         nf.plotting.plot_flow(solution_of(nf.games.LeftRight()), ax="here")

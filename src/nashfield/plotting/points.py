@@ -44,7 +44,7 @@ def draw_controls(solution: Solution, ax: Axes | None) -> Axes:
         return _mean_actions(samples[..., 0], solution.policy, ax)
     if state_dim == control_dim == 2:
         return _arrows(samples, solution.policy, ax)
-    return _bands(np.asarray(mean_actions(solution.policy, samples)), "action", ax)
+    return _bands(np.asarray(mean_actions(solution.policy, samples, control_dim)), "action", ax)
 
 
 def draw_samples(flow: Any) -> np.ndarray:
@@ -54,11 +54,11 @@ def draw_samples(flow: Any) -> np.ndarray:
     return np.stack([np.asarray(law.sample(key, _NUM_SAMPLES)) for law, key in pairs])
 
 
-def mean_actions(policy: Any, states: np.ndarray) -> jax.Array:
+def mean_actions(policy: Any, states: np.ndarray, control_dim: int) -> jax.Array:
     """(T, N, C) mean actions at the states (T, N, D); of a pool the mean over its members."""
 
     def act(policy: Any, t: Any, x: Any) -> Any:
-        return policy.certain().action(t, x, jnp.zeros_like(x[..., :0]))
+        return policy.certain().action(t, x, jnp.zeros(control_dim, x.dtype))
 
     def over(policy: Any) -> Any:
         at = jax.vmap(jax.vmap(act, (None, None, 0)), (None, 0, 0))
@@ -144,7 +144,9 @@ def _arrows(samples: np.ndarray, policy: Any, ax: Axes | None) -> Axes:
     ends = np.quantile(flat, [0.001, 0.999], axis=0).T
     axes = [np.linspace(low, high, _NUM_ARROWS) for low, high in ends]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
-    actions = np.asarray(mean_actions(policy, np.broadcast_to(grid, (len(samples), *grid.shape))))
+    actions = np.asarray(
+        mean_actions(policy, np.broadcast_to(grid, (len(samples), *grid.shape)), 2)
+    )
     for panel, t in zip(panels, times, strict=True):
         panel.scatter(*samples[t][:2000].T, s=1, color=PALETTE[4], alpha=0.3, linewidths=0)
         panel.quiver(*grid.T, *actions[t].T, angles="xy", width=0.006)
@@ -177,7 +179,7 @@ def _mean_actions(samples: np.ndarray, policy: Any, ax: Axes | None) -> Axes:
     ax = new_axes(ax)
     edges = _cells(samples)
     centres = np.broadcast_to((edges[1:] + edges[:-1]) / 2, (len(samples), _NUM_CELLS))
-    actions = np.asarray(mean_actions(policy, centres[..., None]))[..., 0]
+    actions = np.asarray(mean_actions(policy, centres[..., None], 1))[..., 0]
     image = ax.pcolormesh(
         _time_edges(len(samples)), edges, actions.T, cmap=_ACTIONS, norm=CenteredNorm()
     )
