@@ -1,0 +1,329 @@
+"""Soft actor-critic against a frozen flow, a whole training in one compiled program."""
+
+import math
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.core
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Float, PRNGKeyArray
+
+from nashfield.games.continuous import ContinuousGame
+from nashfield.games.zoo._checks import check_number, check_probability, check_size
+from nashfield.learners.environment import Environment, Record, check_environment, play
+from nashfield.learners.faults import Fault
+from nashfield.learners.response import Response, begin_policy, judge
+from nashfield.mean_fields import AbstractFlow
+from nashfield.policies.gaussian_network import (
+    LOG_SD_RANGE,
+    GaussianNetwork,
+    normal_log_density,
+)
+from nashfield.policies.network import Network
+from nashfield.results import ParameterError
+from nashfield.typing import Array, Scalar, scalar
+
+
+class SAC(eqx.Module):
+    """Maximum-entropy policies, from two critics and a replay of what was seen.
+
+    Each update plays one episode in each of `num_envs` environments into the replay, then takes
+    `num_steps` steps of Adam on batches drawn from it: on the critics' squared error against
+    r + min(Q1', Q2') - temperature log pi, where the primes are slowly following copies; on the
+    policy, through the lesser critic; and on the temperature, which keeps the entropy of the
+    actions at that of a normal law of deviation `target_sd`. In the first tenth of the updates
+    only the critics learn: a policy that follows critics who know nothing wanders off. Policy and
+    critics see the time; returns are undiscounted, and after the last decision nothing is added to
+    the terminal reward. Critics measure what is above the mean return to come at each time when
+    training began, in units of its deviation, so that the size of a game's rewards does not
+    matter. Sources: Haarnoja et al. (2018), "Soft actor-critic algorithms and applications"; Ng,
+    Harada and Russell (1999), "Policy invariance under reward transformations".
+
+    Attributes:
+        num_updates: how many rounds of play and learning.
+        num_envs: N, agents that play side by side.
+        num_steps: steps of Adam in a round.
+        batch_size: how many decisions a step sees.
+        capacity: how many decisions the replay holds, in whole rounds, but one at least.
+        learning_rate: of Adam at first; falls linearly to 2% of that.
+        target_rate: how far the copies of the critics follow in one step.
+        target_sd: deviation of the actions that a fresh policy begins with and the temperature
+            aims at: in half widths of the interval of an action, and where it is unbounded in its
+            own units.
+        hidden: widths of the hidden layers of policy and critics.
+    """
+
+    num_updates: int = eqx.field(static=True, default=500)
+    num_envs: int = eqx.field(static=True, default=32)
+    num_steps: int = eqx.field(static=True, default=20)
+    batch_size: int = eqx.field(static=True, default=256)
+    capacity: int = eqx.field(static=True, default=100_000)
+    learning_rate: Scalar = eqx.field(converter=scalar, default=1e-3)
+    target_rate: Scalar = eqx.field(converter=scalar, default=0.01)
+    target_sd: Scalar = eqx.field(converter=scalar, default=0.1)
+    hidden: tuple[int, ...] = eqx.field(static=True, default=(64, 64))
+
+    last_rate: ClassVar[float] = 0.02
+    critics_first: ClassVar[float] = 0.1
+
+    def __check_init__(self):
+        for name in ("num_updates", "num_envs", "num_steps", "batch_size", "capacity"):
+            check_size(name, getattr(self, name))
+        for width in self.hidden:
+            check_size("hidden", width)
+        check_number("learning_rate", self.learning_rate, above=0.0)
+        check_probability("target_rate", self.target_rate)
+        check_number("target_sd", self.target_sd, above=0.0)
+        least, most = (math.exp(edge) for edge in LOG_SD_RANGE)
+        if not isinstance(self.target_sd, jax.core.Tracer) and not np.all(
+            (self.target_sd > least) & (self.target_sd < most)
+        ):
+            raise ParameterError(
+                f"target_sd must lie between {least:.4f} and {most:.4f}, where the deviations of "
+                f"a policy can be, not {self.target_sd}: measure actions in other units, or bound "
+                "them with control_bounds"
+            )
+
+    def best_response(
+        self,
+        game: ContinuousGame,
+        flow: AbstractFlow,
+        *,
+        key: PRNGKeyArray,
+        start: Response | GaussianNetwork | None = None,
+    ) -> Response:
+        """Trains a policy against the frozen `flow`; maps over keys under `jax.vmap`.
+
+        Args:
+            game: the game.
+            flow: the crowd.
+            key: for weights, starts, actions, moves and batches.
+            start: what to go on from; of a `Response` of this learner critics and temperature are
+                taken over as well. Replay and optimiser begin afresh.
+
+        Raises:
+            GameError: game and flow do not fit together, or a reward or state became NaN,
+                infinite or unbounded during training. Inside jit and vmap the training stops as
+                well, and `response.fault.check(game)` raises outside.
+        """
+        check_environment(game, flow)
+        response = _train(self, game, flow, start, key)
+        response.fault.check(game)
+        return response
+
+
+class Memory(eqx.Module):
+    """What a warm start takes over beside the policy.
+
+    Attributes:
+        critics: two networks of features and action, in units of `scale`.
+        copies: what slowly follows them.
+        log_temperature: of the entropy, in units of `scale`.
+        potential: (T + 1,) what the critics leave out of the returns to come at each time.
+        scale: what they divide the rest by.
+    """
+
+    critics: tuple[Network, Network]
+    copies: tuple[Network, Network]
+    log_temperature: Float[Array, "*batch"]
+    potential: Float[Array, "*batch T1"]
+    scale: Float[Array, "*batch"]
+
+
+# Agents whose returns the units of the critics come from.
+_NUM_AGENTS = 1024
+_FIRST_TEMPERATURE = 0.1
+
+
+@eqx.filter_jit
+def _train(learner: SAC, game: Any, flow: Any, start: Any, key: PRNGKeyArray) -> Response:
+    import optax
+
+    env = Environment.of(game, flow)
+    policy_key, memory_key, judge_key, key = jax.random.split(key, 4)
+    policy = _begin_policy(learner, env, start, policy_key)
+    memory, fault, fresh = _begin_memory(learner, env, policy, start, memory_key)
+    trained, rest = policy.split()
+    # One long vector of weights, critics first: a step of Adam is a few loops in all.
+    weights, unravel = ravel_pytree((memory.critics, trained, memory.log_temperature))
+    copies, unravel_copies = ravel_pytree(memory.copies)
+    adam = optax.scale_by_adam()
+    rates = jnp.asarray(learner.learning_rate, jnp.float32) * jnp.linspace(
+        1, learner.last_rate, learner.num_updates, dtype=jnp.float32
+    )
+    follow = jnp.asarray(learner.target_rate, jnp.float32)
+    waiting = learner.critics_first * learner.num_updates if fresh else 0
+    loss = _Loss(unravel, rest, *_units(learner, policy))
+
+    size = game.horizon * learner.num_envs
+    num_rounds = min(max(learner.capacity // size, 1), learner.num_updates)
+    width = 2 * (policy.location.shape[0] + 1) + game.control_dim + 2
+    replay = jnp.zeros((num_rounds * size, width), jnp.float32)
+
+    def update(carry: Any) -> Any:
+        index, weights, copies, moments, replay, history, _ = carry
+        play_key, pick_key, noise_key = jax.random.split(jax.random.fold_in(key, index), 3)
+        policy = eqx.combine(unravel(weights)[1], rest)
+        record = play(env, policy, num_agents=learner.num_envs, key=play_key)
+        rows = _rows(policy, memory, record, loss.unit)
+        replay = jax.lax.dynamic_update_slice(replay, rows, (index % num_rounds * size, 0))
+        draws = (learner.num_steps, learner.batch_size)
+        filled = jnp.minimum(index + 1, num_rounds) * size
+        picks = jax.random.randint(pick_key, draws, 0, filled)
+        size_of_noise = (draws[0], 2, draws[1], game.control_dim)
+        noises = jax.random.normal(noise_key, size_of_noise, jnp.float32)
+
+        def step(carry: Any, drawn: Any) -> Any:
+            weights, copies, moments = carry
+            picks, noise = drawn
+            slope = jax.grad(loss)(
+                weights, unravel_copies(copies), replay[picks], noise, index >= waiting
+            )
+            step, moments = adam.update(slope, moments)
+            weights = weights - rates[index] * step
+            copies = copies + follow * (weights[: copies.size] - copies)
+            return (weights, copies, moments), None
+
+        old = weights, copies, moments
+        new, _ = jax.lax.scan(step, old, (picks, noises))
+        fault = _fault(record)
+        kept = jax.tree.map(lambda old, new: jnp.where(fault.found, old, new), old, new)
+        history = history.at[index].set(jnp.mean(record.returns))
+        return index + 1, *kept, replay, history, fault
+
+    def going(carry: Any) -> Any:
+        return (carry[0] < learner.num_updates) & ~carry[-1].found
+
+    history = jnp.full(learner.num_updates, jnp.nan, jnp.float32)
+    carry = (jnp.asarray(0), weights, copies, adam.init(weights), replay, history, fault)
+    _, weights, copies, _, _, history, fault = jax.lax.while_loop(going, update, carry)
+    critics, trained, log_temperature = unravel(weights)
+    copies, policy = unravel_copies(copies), eqx.combine(trained, rest)
+    memory = Memory(critics, copies, log_temperature, memory.potential, memory.scale)
+    value, stochastic_value = judge(env, policy, key=judge_key)
+    return Response(policy, value, stochastic_value, history, memory, fault)
+
+
+def _begin_policy(learner: SAC, env: Environment, start: Any, key: PRNGKeyArray) -> GaussianNetwork:
+    shape = {"hidden": learner.hidden, "log_sd": None, "activation": "tanh"}
+    policy = begin_policy(env, start, **shape, key=key)
+    if start is not None:
+        return policy
+    least, most = LOG_SD_RANGE
+    log_sd = jnp.log(jnp.asarray(learner.target_sd, jnp.float32))
+    bent = jnp.arctanh(2 * (log_sd - least) / (most - least) - 1)
+    biases = policy.network.biases
+    last = biases[-1].at[env.game.control_dim :].set(bent)
+    return eqx.tree_at(lambda p: p.network.biases, policy, (*biases[:-1], last))
+
+
+def _begin_memory(
+    learner: SAC, env: Environment, policy: GaussianNetwork, start: Any, key: PRNGKeyArray
+) -> tuple[Memory, Fault, bool]:
+    """Critics to begin with, whether playing showed a fault, and whether the critics are fresh."""
+    if isinstance(start, Response) and isinstance(start.memory, Memory):
+        fault = Fault.none(env.game.state_dim, env.game.control_dim)
+        return jax.tree.map(jnp.asarray, start.memory), fault, False
+    play_key, *keys = jax.random.split(key, 3)
+    record = play(env, policy, num_agents=_NUM_AGENTS, key=play_key)
+    to_come = jnp.cumsum(record.rewards[::-1], 0)[::-1]
+    potential = jnp.mean(to_come, 1)
+    deviation = jnp.sqrt(jnp.mean((to_come - potential[:, None]) ** 2))
+    # A game that pays nothing has deviation zero.
+    scale = deviation + 1e-6 * (1 + jnp.max(jnp.abs(potential)))
+    widths = (policy.location.shape[0] + 1 + env.game.control_dim, *learner.hidden, 1)
+    first, second = (
+        Network.draw(widths, activation="relu", last_scale=0.1, key=key) for key in keys
+    )
+    critics, temperature = (first, second), jnp.log(jnp.float32(_FIRST_TEMPERATURE))
+    memory = Memory(critics, critics, temperature, jnp.append(potential, 0), scale)
+    return memory, _fault(record), True
+
+
+def _units(learner: SAC, policy: GaussianNetwork) -> tuple[Scalar, Scalar]:
+    """Unit of what the critics see of actions, and the entropy that the temperature aims at."""
+    half = (jnp.asarray(policy.high) - policy.low) / 2
+    target_sd = jnp.asarray(learner.target_sd, jnp.float32)
+    sd = target_sd * jnp.where(jnp.isfinite(half), half, 1)
+    return 2 * target_sd, jnp.sum(jnp.log(sd) + 0.5 * math.log(2 * math.pi * math.e))
+
+
+def _fault(record: Record) -> Fault:
+    num_times, num_agents = record.rewards.shape
+    moves = record.states[:-1], record.actions, record.rewards, record.states[1:]
+    flat = (x.reshape(num_times * num_agents, *x.shape[2:]) for x in moves)
+    return Fault.among(jnp.repeat(jnp.arange(num_times), num_agents), *flat)
+
+
+def _rows(
+    policy: GaussianNetwork, memory: Memory, record: Record, unit: Scalar
+) -> Float[Array, "K R"]:
+    """What the loss reads, one row a decision."""
+    times = jnp.arange(record.states.shape[0])
+    look = jax.vmap(jax.vmap(policy.features, in_axes=(None, 0)))
+    features = look(times, record.states)
+    # What is left out at t comes back at t + 1: only the level of the returns changes.
+    shift = (memory.potential[1:] - memory.potential[:-1])[:, None]
+    rewards = (record.rewards + shift) / memory.scale
+    more = jnp.broadcast_to((times[1:] < times[-1])[:, None], rewards.shape)
+    actions = _seen(policy, policy.unsquash(record.actions), unit)
+    columns = features[:-1], features[1:], actions, rewards[..., None], more[..., None]
+    return jnp.concatenate(columns, -1).reshape(rewards.size, -1)
+
+
+def _seen(policy: GaussianNetwork, raw: Array, unit: Scalar) -> Array:
+    """What the critics see of an action: it, or where it is bounded its place in [-1, 1].
+
+    In units in which its deviation is of order 1, because small differences decide.
+    """
+    return jnp.where(jnp.isfinite(policy.high), jnp.tanh(raw), raw) / unit
+
+
+class _Loss(eqx.Module):
+    """The critics' error, the policy's loss and the temperature's, each for its own weights."""
+
+    unravel: Any = eqx.field(static=True)
+    rest: GaussianNetwork
+    unit: Scalar
+    goal: Scalar
+
+    def __call__(
+        self, weights: Array, copies: Any, rows: Float[Array, "B R"], noise: Array, acts: Any
+    ) -> Float[Array, ""]:
+        critics, trained, log_temperature = self.unravel(weights)
+        policy, stop = eqx.combine(trained, self.rest), jax.lax.stop_gradient
+        temperature = stop(jnp.exp(log_temperature))
+        num_features, num_controls = policy.location.shape[0] + 1, policy.low.shape[0]
+        places = [num_features, 2 * num_features, 2 * num_features + num_controls]
+        features, later, actions, rest = jnp.split(rows, places, 1)
+
+        chosen, log_density = self.draw(stop(policy), later, noise[0])
+        soft_value = _least(copies, later, chosen) - temperature * log_density
+        target = stop(rest[:, 0] + rest[:, 1] * soft_value)
+        given = jnp.concatenate([features, actions], 1)
+        error = sum(jnp.mean((critic(given)[:, 0] - target) ** 2) for critic in critics)
+
+        chosen, log_density = self.draw(policy, features, noise[1])
+        regret = jnp.mean(temperature * log_density - _least(stop(critics), features, chosen))
+        missing = stop(jnp.mean(log_density) + self.goal)
+        return 0.5 * error + acts * (regret - log_temperature * missing)
+
+    def draw(
+        self, policy: GaussianNetwork, features: Float[Array, "B F1"], noise: Float[Array, "B C"]
+    ) -> tuple[Float[Array, "B C"], Float[Array, "B"]]:
+        """Actions as the critics see them, and their log densities."""
+        # The last feature is the time; a policy that another learner made may look it up.
+        times = jnp.round((features[:, -1] + 1) * policy.horizon / 2).astype(jnp.int32)
+        mean, log_sd = policy.heads(jnp.minimum(times, policy.horizon - 1), features)
+        raw = mean + jnp.exp(log_sd) * noise
+        log_density = normal_log_density(raw, mean, log_sd) - policy.log_jacobian(raw)
+        return _seen(policy, raw, self.unit), jnp.sum(log_density, -1)
+
+
+def _least(critics: Any, features: Array, actions: Array) -> Float[Array, "B"]:
+    given = jnp.concatenate([features, actions], 1)
+    first, second = (critic(given)[:, 0] for critic in critics)
+    return jnp.minimum(first, second)
