@@ -50,6 +50,8 @@ _NAMES = {
     "Particles": "mean_fields",
     "Uniform": "mean_fields",
     "rollout_flow": "dynamics.episodes",
+    "discretise": "dynamics.discretised",
+    "GridLaw": "mean_fields.grid",
     "evaluate": "dynamics",
     "best_response": "learners",
     "uniform_policy": "policies",

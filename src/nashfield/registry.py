@@ -9,6 +9,7 @@ from nashfield.results import NashfieldError
 # kebab-case name -> (module below nashfield, class). Nothing is imported before it is asked for.
 GAMES: dict[str, tuple[str, str]] = {
     "beach-bar": ("games.zoo.beach_bar", "BeachBar"),
+    "beach-bar-line": ("games.zoo.beach_bar_line", "BeachBarLine"),
     "grid-navigation": ("games.zoo.navigation", "GridNavigation"),
     "left-right": ("games.zoo.matrix", "LeftRight"),
     "rock-paper-scissors": ("games.zoo.matrix", "RockPaperScissors"),
@@ -26,6 +27,7 @@ GAMES: dict[str, tuple[str, str]] = {
     "equilibrium-price": ("games.zoo.equilibrium_price", "EquilibriumPrice"),
     "finite-linear-quadratic": ("games.zoo.linear_quadratic", "FiniteLinearQuadratic"),
     "four-rooms": ("games.zoo.four_rooms", "FourRooms"),
+    "four-rooms-plane": ("games.zoo.four_rooms_plane", "FourRoomsPlane"),
     "road-routing": ("games.zoo.routing", "RoadRouting"),
     "susceptible-infected": ("games.zoo.susceptible_infected", "SusceptibleInfected"),
     "garnet": ("games.zoo.garnet", "Garnet"),

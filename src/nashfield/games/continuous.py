@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from nashfield.mean_fields import AbstractMeanField
 from nashfield.typing import Array, Time
@@ -72,6 +72,13 @@ class ContinuousGame(eqx.Module):
     def terminal_reward(self, x: Float[Array, "D"], mean_field: Any) -> Float[Array, ""]:
         """What an agent in x gets after the last decision; zero unless a game says otherwise."""
         return jnp.zeros_like(x[0])
+
+    def free(self, x: Float[Array, "D"]) -> Bool[Array, ""]:
+        """Whether an agent may be in x; everywhere in the domain unless a game has walls.
+
+        Only grids ask: `step` keeps agents out of walls.
+        """
+        return jnp.asarray(True)
 
     def observe(self, x: Float[Array, "D"]) -> Float[Array, "F"]:
         """What a network sees of a state: the state, unless a game says otherwise."""

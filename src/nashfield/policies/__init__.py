@@ -2,6 +2,7 @@
 
 from nashfield.policies.control import AbstractControl, Affine
 from nashfield.policies.gaussian_network import GaussianNetwork
+from nashfield.policies.grid_control import GridActions, GridControl
 from nashfield.policies.mixture import occupation_mixture
 from nashfield.policies.parametric import AbstractPolicy, check_differentiable, check_parameters
 from nashfield.policies.pool import Pool
@@ -21,6 +22,8 @@ __all__ = [
     "Affine",
     "GaussianNetwork",
     "Gibbs",
+    "GridActions",
+    "GridControl",
     "Neural",
     "Pool",
     "SoftThreshold",

@@ -1,0 +1,185 @@
+"""Exploitability in games on points: a number, how far it may be off, and how it was found."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray
+
+from nashfield.dynamics.affine import check_affine
+from nashfield.dynamics.episodes import play_against, rollout_flow
+from nashfield.games.continuous import ContinuousGame
+from nashfield.learners.riccati import affine_sweep
+from nashfield.mean_fields import AbstractFlow
+from nashfield.metrics.grid_certificate import GridOptions, grid_gain
+from nashfield.policies.pool import Pool
+from nashfield.results import GameError
+from nashfield.typing import Array
+
+
+class Certificate(eqx.Module):
+    """An exploitability, and what is known of it; `float(certificate)` is its value.
+
+    Attributes:
+        value: what one agent gains by a best response to the flow of the policy.
+        error: of "grid" what half the number of cells changes, of "learned" the standard error of
+            the simulated gain, of "exact" 0 (up to rounding).
+        method: "exact", "grid" or "learned".
+    """
+
+    value: Float[Array, "*batch"]
+    error: Float[Array, "*batch"]
+    method: str = eqx.field(static=True)
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """Whether a better response may gain more: so it is where the response was learnt."""
+        return self.method == "learned"
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __str__(self) -> str:
+        sign = ">= " if self.is_lower_bound else ""
+        error = "" if self.method == "exact" else f" +- {float(self.error):.2g}"
+        return f"{sign}{float(self.value):.6g}{error} ({self.method})"
+
+
+def certify(
+    game: ContinuousGame,
+    policy: Any,
+    method: str | None,
+    *,
+    flow: AbstractFlow | None,
+    grid: GridOptions,
+    learner: Any,
+    num_seeds: int,
+    num_agents: int,
+    key: PRNGKeyArray | None,
+) -> Certificate:
+    """See `metrics.exploitability`, which names these arguments and errors."""
+    check_control(game, policy)
+    method = _method(game, policy, method, flow)
+    key = jax.random.key(0) if key is None else key
+    if method == "exact":
+        gain = affine_sweep(game, policy).exploitability  # type: ignore[arg-type]
+        return Certificate(gain, jnp.zeros_like(gain), "exact")
+    if method == "grid":
+        value, error = grid_gain(game, policy, flow, grid, key=key)
+        return Certificate(value, error, "grid")
+    return _learned(game, policy, flow, learner, num_seeds, num_agents, key)
+
+
+def check_control(game: ContinuousGame, policy: Any) -> None:
+    """Checks that `policy` can be played in `game`.
+
+    Raises:
+        TypeError: it is no policy of a game on points.
+        ValueError: its dimensions or its horizon are those of another game.
+    """
+    member = policy.members if isinstance(policy, Pool) else policy
+    if not hasattr(member, "action"):
+        raise TypeError(
+            f"{type(policy).__name__} is no policy of a game on points: pass an AbstractControl, "
+            "such as nf.policies.Affine, or a Pool of them"
+        )
+    if isinstance(policy, Pool):
+        member = eqx.filter_eval_shape(lambda: policy.member(0))
+    sizes = game.state_dim, game.control_dim
+    point, noise = (jax.ShapeDtypeStruct((n,), jnp.result_type(float)) for n in sizes)
+    fault = ""
+    try:
+        with jax.numpy_rank_promotion("raise"):
+            shape = eqx.filter_eval_shape(lambda p, x, z: p.action(0, x, z), member, point, noise)
+        if shape.shape != (game.control_dim,):
+            fault = f"its actions have shape {shape.shape}"
+    except Exception as error:  # whatever an author's policy may raise
+        fault = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    if fault:
+        raise ValueError(
+            f"{type(member).__name__} does not fit {type(game).__name__}, which has state_dim "
+            f"{sizes[0]} and control_dim {sizes[1]}: {fault}"
+        )
+    horizon = _horizon(member)
+    if horizon is not None and horizon != game.horizon:
+        raise ValueError(
+            f"{type(member).__name__} decides at {horizon} times, but {type(game).__name__} has "
+            f"horizon {game.horizon}"
+        )
+
+
+def _horizon(member: Any) -> int | None:
+    for name in ("gain", "actions", "table"):
+        leaf = getattr(member, name, None)
+        if leaf is not None:
+            return leaf.shape[0]
+    return getattr(member, "horizon", None)
+
+
+def _method(game: ContinuousGame, policy: Any, method: str | None, flow: Any) -> str:
+    if method not in (None, "exact", "grid", "learned"):
+        raise ValueError(f"method must be 'exact', 'grid', 'learned' or None, not {method!r}")
+    if method == "grid" and game.state_dim > 2:
+        raise ValueError(
+            f"method 'grid' needs states on the line or in the plane, and {type(game).__name__} "
+            f"has state_dim {game.state_dim}: take method='learned'"
+        )
+    if method == "exact" and flow is not None:
+        raise ValueError("method 'exact' computes the flow itself: leave flow out")
+    if method not in (None, "exact"):
+        return str(method)
+    try:
+        check_affine(game, policy)
+    except (GameError, TypeError) as error:
+        if method == "exact":
+            other = "grid" if game.state_dim <= 2 else "learned"
+            raise ValueError(f"no exact exploitability: {error}; try method={other!r}") from error
+    else:
+        if flow is None:
+            return "exact"
+    return "grid" if game.state_dim <= 2 else "learned"
+
+
+def _learned(
+    game: ContinuousGame,
+    policy: Any,
+    flow: AbstractFlow | None,
+    learner: Any,
+    num_seeds: int,
+    num_agents: int,
+    key: PRNGKeyArray,
+) -> Certificate:
+    """The gain of the best of some freshly trained policies, in fresh episodes by common chance."""
+    if num_seeds < 1:
+        raise ValueError(f"num_seeds must be at least 1, not {num_seeds}")
+    if learner is None:
+        from nashfield.learners.ppo import PPO
+
+        learner = PPO()
+    flow_key, train_key, choose_key, judge_key = jax.random.split(key, 4)
+    if flow is None:
+        flow = rollout_flow(game, policy, num_agents=num_agents, key=flow_key)
+    flow = flow.prepare()
+    keys = jax.random.split(train_key, num_seeds)
+    found = eqx.filter_jit(jax.vmap(lambda k: learner.best_response(game, flow, key=k)))(keys)
+    for seed in range(num_seeds):
+        jax.tree.map(lambda leaf, seed=seed: leaf[seed], found.fault).check(game)
+    gains = _gains(game, policy, found.policy.certain(), flow, num_agents, choose_key)
+    best = jax.tree.map(lambda leaf: leaf[jnp.argmax(jnp.mean(gains, 1))][None], found.policy)
+    gain = _gains(game, policy, best.certain(), flow, num_agents, judge_key)[0]
+    error = jnp.std(gain) / np.sqrt(num_agents)
+    return Certificate(jnp.mean(gain), error, "learned")
+
+
+@eqx.filter_jit
+def _gains(
+    game: Any, policy: Any, others: Any, flow: AbstractFlow, num_agents: int, key: PRNGKeyArray
+) -> Float[Array, "n N"]:
+    """What every agent gains by playing one of the others in the same episode."""
+
+    def returns(policy: Any) -> Float[Array, "N"]:
+        return play_against(game, policy, flow, num_agents=num_agents, key=key).returns
+
+    return jax.lax.map(returns, others) - returns(policy)

@@ -1,0 +1,237 @@
+"""Exploitability on a grid of states, and how far a coarser grid is from it."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray
+
+from nashfield.dynamics.episodes import rollout_flow
+from nashfield.dynamics.grid_flow import ActNoise, each_member, grid_flow, member_weights
+from nashfield.games.continuous import ContinuousGame
+from nashfield.games.grids import check_density, grid_of
+from nashfield.learners.grid_programming import grid_best_response, grid_values
+from nashfield.mean_fields import AbstractFlow
+from nashfield.mean_fields.cells import Cells
+from nashfield.mean_fields.grid import cell_masses
+from nashfield.policies.grid_control import GridControl
+from nashfield.policies.pool import Pool
+from nashfield.results import GameError
+from nashfield.typing import Array
+
+# Agents that show where a crowd is, and room left beside it, in shares of its extent.
+_NUM_AGENTS = 1024
+_ROOM = 0.25
+
+# At most this share of a crowd, or of the best responders, may leave the box in one step; else the
+# box grows, so many times at most.
+_MAX_LOST = 1e-3
+_GROWTH = 1.5
+_NUM_GROWTHS = 8
+
+_NUM_CELLS = {1: 200, 2: 40}
+_NUM_ACTIONS = {1: 21, 2: 9}
+_NUM_NODES = {1: 7, 2: 3}
+
+
+class GridOptions(eqx.Module):
+    """How fine a grid is; None stands for a choice by dimension.
+
+    Attributes:
+        num_cells: cells along each dimension.
+        num_actions: actions of the lattice, along each dimension, that the search begins with.
+        low: (D,) least state of the grid.
+        high: (D,) greatest state of the grid.
+    """
+
+    num_cells: int | tuple[int, ...] | None = None
+    num_actions: int | None = None
+    low: Any = None
+    high: Any = None
+
+
+class _Look(eqx.Module):
+    """What a roll-out shows of a game and a policy."""
+
+    low: np.ndarray
+    high: np.ndarray
+    reach: np.ndarray
+    act_noise: ActNoise
+    move: float
+
+
+def grid_gain(
+    game: ContinuousGame,
+    policy: Any,
+    flow: AbstractFlow | None,
+    options: GridOptions,
+    *,
+    key: PRNGKeyArray,
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Exploitability, and its change from half the number of cells.
+
+    Args:
+        game: the game, with states on the line or in the plane.
+        policy: a control, or a pool of them.
+        flow: the crowd; that of the policy, pushed forward on the grid, if None.
+        options: the grid.
+        key: of the roll-out that shows where to put the grid.
+
+    Raises:
+        GameError: the crowd or the best responders leave every box, or values are not finite.
+        ParameterError: sizes or bounds of the grid make no sense.
+        ValueError: a reward asks for a density that the initial law does not have.
+    """
+    check_density(game)
+    look = _look(game, policy, flow, key)
+    dim = game.state_dim
+    num_cells = options.num_cells or _NUM_CELLS[dim]
+    shape = (num_cells,) * dim if isinstance(num_cells, int | np.integer) else tuple(num_cells)
+    low, high = options.low, options.high
+    low, high = look.low if low is None else low, look.high if high is None else high
+    fixed = options.low is not None or options.high is not None
+    low, high = np.broadcast_to(low, dim), np.broadcast_to(high, dim)
+    num_actions = options.num_actions or _NUM_ACTIONS.get(game.control_dim, 5)
+    for _ in range(_NUM_GROWTHS):
+        cells = grid_of(game, shape, low, high)
+        sizes = _sizes(game, cells, look)
+        value, lost = _pass(game, policy, flow, cells, look.reach, num_actions, *sizes)
+        if fixed or not float(lost) > _MAX_LOST:
+            break
+        middle, half = (low + high) / 2, _GROWTH * (high - low) / 2
+        low, high = middle - half, middle + half
+    else:
+        raise GameError(
+            f"the crowd or the best response in {type(game).__name__} leaves every box, up to "
+            f"{low} and {high}: pass low and high, or take method='learned'"
+        )
+    half = grid_of(game, tuple(max(n // 2, 2) for n in shape), low, high)
+    sizes = _sizes(game, half, look)
+    coarse, _ = _pass(game, policy, flow, half, look.reach, num_actions, *sizes)
+    if not np.isfinite([float(value), float(coarse)]).all():
+        raise GameError(
+            f"values of {type(game).__name__} on the grid from {low} to {high} are not finite: "
+            "bound its rewards (for a density, log(mu + eps)), or pass a smaller box"
+        )
+    return value, jnp.abs(value - coarse)
+
+
+@eqx.filter_jit
+def _pass(
+    game: Any,
+    policy: Any,
+    flow: AbstractFlow | None,
+    cells: Cells,
+    reach: Float[Array, "C"],
+    num_actions: int,
+    act_noise: ActNoise,
+    num_moves: int,
+    num_nodes: int,
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """The gain, and the largest share of agents that left the box in one step."""
+    lost = jnp.zeros(())
+    if flow is None:
+        crowd = grid_flow(game, policy, cells, act_noise=act_noise, num_moves=num_moves)
+        flow, lost = crowd.flow, jnp.max(crowd.lost)
+    else:
+        flow = flow.prepare()
+    masses = cell_masses(game.initial(), cells)
+    weights = member_weights(policy)
+
+    def worth(member: Any) -> Float[Array, ""]:
+        return grid_values(
+            game, member, flow, cells, masses=masses, act_noise=act_noise, num_nodes=num_nodes
+        ).value
+
+    def guess(t: Array, x: Float[Array, "D"]) -> Float[Array, "C"]:
+        still = jnp.zeros(game.control_dim)
+        return weights @ each_member(policy, lambda member: member.action(t, x, still))
+
+    values = each_member(policy, worth)
+    best = grid_best_response(
+        game,
+        flow,
+        cells,
+        masses=masses,
+        guess=guess,
+        reach=reach,
+        num_actions=num_actions,
+        num_nodes=num_nodes,
+    )
+    trip = grid_flow(game, best.policy, cells, act_noise="none", num_moves=num_moves, frozen=flow)
+    gain = best.values.value - jnp.dot(weights, jnp.where(weights > 0, values, 0))
+    return gain, jnp.maximum(lost, jnp.max(trip.lost))
+
+
+def _sizes(game: ContinuousGame, cells: Cells, look: _Look) -> tuple[ActNoise, int, int]:
+    """Static sizes: noise of actions, nodes of a push, nodes of an expectation."""
+    if look.move == 0:
+        return look.act_noise, 1, 1
+    # Nodes over 12 standard deviations, so close that what they push leaves no gaps between cells.
+    wanted = 12 * look.move / float(np.min(np.asarray(cells.width)))
+    num_moves = next((n for n in (17, 33, 65, 129) if n >= wanted), 257)
+    return look.act_noise, num_moves, _NUM_NODES.get(game.noise_dim, 3)
+
+
+def _look(game: ContinuousGame, policy: Any, flow: AbstractFlow | None, key: PRNGKeyArray) -> _Look:
+    shown = flow
+    if shown is None:
+        shown = rollout_flow(game, policy, num_agents=_NUM_AGENTS, key=key)
+    extent = jax.tree.map(np.asarray, _extent(game, policy, shown, key))
+    member = policy.members if isinstance(policy, Pool) else policy
+    kind = "jumps" if isinstance(member, GridControl) else "smooth"
+    act_noise: ActNoise = "none" if extent["act"] == 0 else kind  # type: ignore[assignment]
+    # Something to search, even around a policy that always does the same.
+    reach = np.where(extent["reach"] > 0, 2 * extent["reach"], 1.0)
+    room = _ROOM * (extent["high"] - extent["low"])
+    room = np.where(room > 0, room, 1.0)
+    domain = [np.broadcast_to(bound, room.shape) for bound in game.domain]
+    low, high = (
+        np.where(np.isfinite(bound), bound, edge)
+        for bound, edge in zip(domain, (extent["low"] - room, extent["high"] + room), strict=True)
+    )
+    return _Look(low, high, reach, act_noise, float(extent["move"]))
+
+
+@eqx.filter_jit
+def _extent(game: Any, policy: Any, flow: AbstractFlow, key: PRNGKeyArray) -> dict[str, Array]:
+    """Where the crowd is, how far actions reach, and whether actions and moves take noise."""
+
+    def at(pair: Any) -> dict[str, Array]:
+        t, key = pair
+        law = flow[t]
+        states = law.sample(key, _NUM_AGENTS)
+        normal = jax.random.normal(key, (_NUM_AGENTS, game.control_dim), states.dtype)
+
+        def act(noise: Array) -> Float[Array, "K N C"]:
+            def of(member: Any) -> Array:
+                return jax.vmap(member.action, in_axes=(None, 0, 0))(t, states, noise)
+
+            return each_member(policy, of)
+
+        still = act(0 * normal)
+        drawn = act(normal)
+        actions = still[0].astype(states.dtype)
+        kick = jnp.ones((_NUM_AGENTS, game.noise_dim), states.dtype)
+        step = jax.vmap(game.step, in_axes=(None, 0, 0, None, 0))
+        rest = step(t, states, actions, law, 0 * kick)
+        moves = [step(t, states, actions, law, sign * kick) - rest for sign in (1, -1)]
+        return {
+            "low": jnp.min(states, 0),
+            "high": jnp.max(states, 0),
+            "reach": (jnp.max(drawn, (0, 1)) - jnp.min(drawn, (0, 1))) / 2,
+            "act": jnp.max(jnp.abs(drawn - still)),
+            "move": jnp.max(jnp.abs(jnp.stack(moves))),
+        }
+
+    times = jnp.arange(game.horizon)
+    seen = jax.lax.map(at, (times, jax.random.split(key, game.horizon)))
+    least = jax.tree.map(lambda x: jnp.min(x, 0), seen)
+    most = jax.tree.map(lambda x: jnp.max(x, 0), seen)
+    last = flow.law(game.horizon).sample(key, _NUM_AGENTS)
+    return most | {
+        "low": jnp.minimum(least["low"], jnp.min(last, 0)),
+        "high": jnp.maximum(most["high"], jnp.max(last, 0)),
+    }
