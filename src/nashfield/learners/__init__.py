@@ -1,5 +1,6 @@
 """How one agent learns against a frozen crowd: what it can reach, and gradients of what it gets."""
 
+from nashfield.learners.cloning import Buffer, Cloned, Cloning
 from nashfield.learners.critic import (
     AbstractBaseline,
     AbstractCritic,
@@ -13,15 +14,20 @@ from nashfield.learners.environment import Environment
 from nashfield.learners.faults import Fault
 from nashfield.learners.gradients import AbstractGradient, ExactGradient
 from nashfield.learners.perturbation import SimultaneousPerturbation
+from nashfield.learners.ppo import PPO
 from nashfield.learners.reinforce import Reinforce
 from nashfield.learners.response import Response
 
 __all__ = [
+    "PPO",
     "AbstractBaseline",
     "AbstractCritic",
     "AbstractCrowd",
     "AbstractGradient",
     "BatchMean",
+    "Buffer",
+    "Cloned",
+    "Cloning",
     "Environment",
     "ExactCritic",
     "ExactCrowd",

@@ -14,7 +14,7 @@ from nashfield.learners.environment import Environment, check_environment
 from nashfield.learners.faults import Fault
 from nashfield.learners.response import Response, begin_policy, judge
 from nashfield.mean_fields import AbstractFlow
-from nashfield.policies.gaussian_network import GaussianNetwork, normal_log_density
+from nashfield.policies.gaussian_network import GaussianNetwork, normal_log_density, single
 from nashfield.policies.network import Network
 from nashfield.results import ParameterError
 from nashfield.typing import Array, Scalar, scalar
@@ -166,15 +166,17 @@ class _Round(eqx.Module):
 def _train(learner: PPO, game: Any, flow: Any, start: Any, key: PRNGKeyArray) -> Response:
     import optax
 
-    env = Environment.of(game, flow)
+    learner, env = single(learner), Environment.of(game, flow)
     policy_key, critic_key, judge_key, key = jax.random.split(key, 4)
     policy, critic = _begin(learner, env, start, policy_key, critic_key)
     trained, rest = policy.split()
     _, unravel = ravel_pytree((trained, critic.network))
-    adam = optax.chain(optax.clip_by_global_norm(learner.max_gradient), optax.scale_by_adam(eps=1e-5))
+    adam = optax.chain(
+        optax.clip_by_global_norm(learner.max_gradient), optax.scale_by_adam(eps=1e-5)
+    )
     # One long vector of weights: a step of Adam is a few loops, not a few for each layer.
     weights = ravel_pytree((trained, critic.network))[0]
-    rates = jnp.asarray(learner.learning_rate, jnp.float32) * jnp.linspace(
+    rates: Any = learner.learning_rate * jnp.linspace(
         1, learner.last_rate, learner.num_updates, dtype=jnp.float32
     )
 
@@ -190,7 +192,7 @@ def _train(learner: PPO, game: Any, flow: Any, start: Any, key: PRNGKeyArray) ->
 
         def minibatch(carry: Any, rows: Any) -> Any:
             weights, moments = carry
-            slope = jax.grad(_loss)(weights, learner, unravel, rest, rows)
+            slope: Any = jax.grad(_loss)(weights, learner, unravel, rest, rows)
             step, moments = adam.update(slope, moments)
             return (weights - rates[index] * step, moments), None
 
@@ -229,7 +231,7 @@ def _begin(learner: PPO, env: Environment, start: Any, policy_key, critic_key) -
         key=policy_key,
     )
     if start is not None and policy.log_sd is not None:
-        lifted = jnp.maximum(policy.log_sd, jnp.asarray(learner.restart_log_sd, jnp.float32))
+        lifted = jnp.maximum(policy.log_sd, learner.restart_log_sd)
         policy = eqx.tree_at(lambda p: p.log_sd, policy, lifted)
     if isinstance(start, Response) and isinstance(start.memory, Critic):
         return policy, jax.tree.map(jnp.asarray, start.memory)
@@ -263,22 +265,21 @@ def _play(env: Environment, policy: GaussianNetwork, num_envs: int, key: PRNGKey
     rewards = rewards.at[-1].add(env.terminal_rewards(last))
     moved = jnp.concatenate([states[1:], last[None]])
     times = jnp.repeat(times, num_envs)
-    flat = jax.tree.map(
-        lambda x: x.reshape(len(times), *x.shape[2:]),
-        (states, actions, rewards, moved, features, noise, raw, density),
-    )
-    fault = Fault.among(times, *flat[:4])
-    return _Round(flat[4], times, *flat[5:], rewards, fault)
+
+    def rows(x: Array) -> Array:
+        return x.reshape(times.shape[0], *x.shape[2:])
+
+    fault = Fault.among(times, rows(states), rows(actions), rows(rewards), rows(moved))
+    return _Round(rows(features), times, rows(noise), rows(raw), rows(density), rewards, fault)
 
 
 def _advantages(learner: PPO, critic: Critic, seen: _Round) -> tuple[Float[Array, "K R"], Critic]:
     """One row a decision: all that the loss reads; and the critic in its new units."""
     values = critic(seen.features).reshape(seen.rewards.shape)
     later = jnp.concatenate([values[1:], jnp.zeros_like(values[:1])])
-    trace = jnp.asarray(learner.trace, jnp.float32)
 
     def back(advantage: Array, delta: Array) -> Any:
-        advantage = delta + trace * advantage
+        advantage = delta + learner.trace * advantage
         return advantage, advantage
 
     deltas = seen.rewards + later - values
@@ -313,10 +314,11 @@ def _loss(weights: Any, learner: PPO, unravel: Any, rest: Any, rows: Any) -> Flo
     mean, log_sd = policy.heads(times.astype(jnp.int32), features)
     ratio = jnp.exp(jnp.sum(normal_log_density(raw, mean, log_sd), -1) - old)
     advantages = (advantages - jnp.mean(advantages)) / (jnp.std(advantages) + 1e-8)
-    clip = jnp.asarray(learner.clip, jnp.float32)
-    gain = jnp.minimum(ratio * advantages, jnp.clip(ratio, 1 - clip, 1 + clip) * advantages)
+    gain = jnp.minimum(
+        ratio * advantages, jnp.clip(ratio, 1 - learner.clip, 1 + learner.clip) * advantages
+    )
     # Of the action, not of what is squashed: by the noise that it was drawn with.
     entropy = log_sd + policy.log_jacobian(mean + jnp.exp(log_sd) * noise)
-    bonus = jnp.asarray(learner.entropy_bonus, jnp.float32) * jnp.sum(entropy, -1)
+    bonus = learner.entropy_bonus * jnp.sum(entropy, -1)
     error = network(features)[:, 0] - targets
     return jnp.mean(0.5 * error**2 - gain - bonus)

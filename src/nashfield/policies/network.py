@@ -22,8 +22,8 @@ class Network(eqx.Module):
         activation: the bend, "tanh" or "relu".
     """
 
-    weights: tuple[Float[Array, "*batch inputs outputs"], ...]
-    biases: tuple[Float[Array, "*batch outputs"], ...]
+    weights: tuple[Float[Array, "..."], ...]
+    biases: tuple[Float[Array, "..."], ...]
     activation: Literal["tanh", "relu"] = eqx.field(static=True, default="tanh")
 
     @classmethod
