@@ -67,14 +67,14 @@ def affine_flow(game: QuadraticGame, policy: Affine | Pool) -> Flow:
         TypeError: the policy is not affine.
         ValueError: it has the wrong shape for this game.
     """
+    check_affine(game, policy)
     return affine_crowd(game, policy).flow
 
 
 @eqx.filter_jit
 @jax.default_matmul_precision("highest")
 def affine_crowd(game: QuadraticGame, policy: Affine | Pool) -> AffineCrowd:
-    """`affine_flow` with what it is made of; the same errors."""
-    check_affine(game, policy)
+    """`affine_flow` with what it is made of, without its checks."""
     policies, weights = _members(policy)
     mean, covariance = game.initial_moments()
     count = len(weights)

@@ -123,7 +123,8 @@ def mean_equilibrium(
         matrix = stage.R + slopes.r[:, D:] + onward @ B
         of_mean = stage.S + slopes.r[:, :D] + onward @ A
         known = stage.r + stage.B.T @ (Pi @ stage.d + p)
-        answer = -solve_general(matrix, jnp.column_stack([of_mean, known]))
+        scale = jnp.max(jnp.abs(stage.R)) + jnp.max(jnp.abs(onward @ B))
+        answer = -solve_general(matrix, jnp.column_stack([of_mean, known]), scale)
         F, f = answer[:, :-1], answer[:, -1]
         A, d = A + B @ F, stage.d + B @ f  # of the crowd that plays so
         cross = stage.S.T + slopes.q[:, D:]

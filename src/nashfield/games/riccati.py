@@ -167,10 +167,19 @@ def log_determinant(matrix: Float[Array, "D D"]) -> Float[Array, ""]:
     return jnp.sum(jnp.log(_eliminate(matrix, matrix[:, :0])[1]))
 
 
-def solve_general(matrix: Float[Array, "C C"], right: Float[Array, "C K"]) -> Float[Array, "C K"]:
-    """Solves matrix x = right with row exchanges; NaN where the matrix is singular to rounding."""
+def solve_general(
+    matrix: Float[Array, "C C"], right: Float[Array, "C K"], scale: Float[Array, ""] | None = None
+) -> Float[Array, "C K"]:
+    """Solves matrix x = right with row exchanges; NaN where the matrix is singular to rounding.
+
+    Args:
+        matrix: what is solved.
+        right: the right-hand sides.
+        scale: size of the terms that the matrix is a sum of; its largest entry if None.
+    """
     size = matrix.shape[0]
-    limit = 8 * size * jnp.finfo(matrix.dtype).eps * jnp.max(jnp.abs(matrix))
+    scale = jnp.max(jnp.abs(matrix)) if scale is None else scale
+    limit = 8 * size * jnp.finfo(matrix.dtype).eps * scale
 
     def eliminate(k, rows):
         below = jnp.where(jnp.arange(size) >= k, jnp.abs(rows[:, k]), -1)

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from nashfield.dynamics.affine import AffineCrowd, affine_crowd
+from nashfield.dynamics.affine import AffineCrowd, affine_crowd, check_affine
 from nashfield.games.quadratic import QuadraticGame
 from nashfield.games.riccati import Stage, StateCost, respond
 from nashfield.mean_fields import AbstractFlow, Flow
@@ -61,8 +61,6 @@ def affine_best_response(game: QuadraticGame, flow: AbstractFlow) -> AffineRespo
     return AffineResponse(Affine(response.gain, response.offset), value)
 
 
-@eqx.filter_jit
-@jax.default_matmul_precision("highest")
 def affine_sweep(game: QuadraticGame, policy: Affine | Pool) -> AffineSweep:
     """Evaluates `policy` against its own crowd, together with its best response.
 
@@ -79,6 +77,13 @@ def affine_sweep(game: QuadraticGame, policy: Affine | Pool) -> AffineSweep:
         TypeError: the policy is not affine.
         ValueError: it has the wrong shape for this game.
     """
+    check_affine(game, policy)
+    return _sweep(game, policy)
+
+
+@eqx.filter_jit
+@jax.default_matmul_precision("highest")
+def _sweep(game: QuadraticGame, policy: Affine | Pool) -> AffineSweep:
     crowd = affine_crowd(game, policy)
     flow = crowd.flow
     terminal = game.terminal(flow[game.horizon])

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from nashfield.typing import Array
+from nashfield.typing import Array, ScalarLike
 
 
 class ScalarRiccati(eqx.Module):
@@ -25,12 +25,12 @@ class ScalarRiccati(eqx.Module):
     c: Float[Array, ""]
     end: Float[Array, ""]
 
-    def value(self, left: Float[Array, "..."]) -> Float[Array, "..."]:
+    def value(self, left: ScalarLike | Float[Array, "..."]) -> Float[Array, "..."]:
         """Solution when so much time is left."""
         slow, rise, decay, grown = self._parts(left)
         return (slow * decay + rise * (1 + slow * grown)) / (self.c * (decay + rise * grown))
 
-    def integral(self, left: Float[Array, "..."]) -> Float[Array, "..."]:
+    def integral(self, left: ScalarLike | Float[Array, "..."]) -> Float[Array, "..."]:
         """Integral of y over the last so much time: log u / c."""
         slow, rise, decay, grown = self._parts(left)
         fast = self.b - slow

@@ -14,7 +14,7 @@ from nashfield.games.zoo._checks import check_number, check_size
 from nashfield.games.zoo._matrices import check_covariance, dimensions, matrix, vector
 from nashfield.mean_fields import Gaussian, Uniform
 from nashfield.results import ParameterError
-from nashfield.typing import Array, Scalar, Time, array, scalar
+from nashfield.typing import Array, Scalar, ScalarLike, Time, array, scalar
 
 
 class LinearQuadratic(QuadraticGame):
@@ -123,10 +123,10 @@ class LinearQuadratic(QuadraticGame):
         weight = self.discount**self.horizon * self.terminal_weight
         return self._state_cost(mean_field.mean(), weight)
 
-    def _state_cost(self, mean: Float[Array, "D"], weight: Scalar) -> StateCost:
+    def _state_cost(self, mean: Float[Array, "D"], weight: ScalarLike) -> StateCost:
         target = vector(self.target, self.state_dim)
         return StateCost(
             weight * (self.c_x + self.c_m) * jnp.eye(self.state_dim),
-            -weight * (self.c_x * target + self.c_m * mean),
+            weight * -(self.c_x * target + self.c_m * mean),
             weight * (self.c_x * jnp.sum(target**2) + self.c_m * jnp.sum(mean**2)),
         )

@@ -60,7 +60,7 @@ class PriceImpact(QuadraticGame):
             check_number(name, getattr(self, name))
 
     @property
-    def dt(self) -> Scalar:
+    def dt(self) -> ScalarLike:
         """Length of a step."""
         return self.duration / self.horizon
 

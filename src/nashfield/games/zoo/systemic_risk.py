@@ -65,7 +65,7 @@ class SystemicRisk(QuadraticGame):
             )
 
     @property
-    def dt(self) -> Scalar:
+    def dt(self) -> ScalarLike:
         """Length of a step."""
         return self.duration / self.horizon
 
@@ -109,7 +109,7 @@ class SystemicRisk(QuadraticGame):
         """The optimal rate (q + eta) (m - x)."""
         return (self.q + self.eta(time)) * (mean - x)
 
-    def _apart(self, weight: Scalar, mean: Float[Array, "D"]) -> StateCost:
+    def _apart(self, weight: ScalarLike, mean: Float[Array, "D"]) -> StateCost:
         """The cost weight (m - x)^2 / 2."""
         half = weight / 2
         return StateCost(matrix(half, 1), -half * mean, half * jnp.sum(mean**2))

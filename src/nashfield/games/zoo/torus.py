@@ -13,7 +13,7 @@ from nashfield.games.zoo._checks import check_number, check_size
 from nashfield.mean_fields import Uniform
 from nashfield.mean_fields.von_mises import VonMises
 from nashfield.results import ParameterError
-from nashfield.typing import Array, Scalar, Time, scalar
+from nashfield.typing import Array, Scalar, ScalarLike, Time, scalar
 
 
 class CrowdAversion(ContinuousGame):
@@ -66,7 +66,7 @@ class CrowdAversion(ContinuousGame):
             )
 
     @property
-    def dt(self) -> Scalar:
+    def dt(self) -> ScalarLike:
         """Length of a step."""
         return self.duration / self.horizon
 
