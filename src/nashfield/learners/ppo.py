@@ -190,16 +190,17 @@ def _train(learner: PPO, game: Any, flow: Any, start: Any, key: PRNGKeyArray) ->
         rows, critic = _advantages(learner, critic, seen)
         now = ravel_pytree((trained, critic.network))[0]
 
-        def minibatch(carry: Any, rows: Any) -> Any:
+        def minibatch(carry: Any, columns: Any) -> Any:
             weights, moments = carry
-            slope: Any = jax.grad(_loss)(weights, learner, unravel, rest, rows)
+            slope: Any = jax.grad(_loss)(weights, learner, unravel, rest, columns)
             step, moments = adam.update(slope, moments)
             return (weights - rates[index] * step, moments), None
 
         def epoch(carry: Any, key: PRNGKeyArray) -> Any:
             order = shuffled_places(key, rows.shape[0])
             shuffled = rows[order].reshape(learner.num_minibatches, -1, rows.shape[-1])
-            return jax.lax.scan(minibatch, carry, shuffled)
+            # Networks compute in columns.
+            return jax.lax.scan(minibatch, carry, jnp.swapaxes(shuffled, 1, 2))
 
         keys = jax.random.split(learn_key, learner.num_epochs)
         (now, moments), _ = jax.lax.scan(epoch, (now, moments), keys)
@@ -304,13 +305,13 @@ def shuffled_places(key: PRNGKeyArray, n: int) -> Int[Array, "n"]:
     return (words & jnp.uint32((1 << num_bits) - 1)).astype(jnp.int32)
 
 
-def _loss(weights: Any, learner: PPO, unravel: Any, rest: Any, rows: Any) -> Float[Array, ""]:
+def _loss(weights: Any, learner: PPO, unravel: Any, rest: Any, columns: Any) -> Float[Array, ""]:
     trained, network = unravel(weights)
     policy = eqx.combine(trained, rest)
-    old, advantages, targets, times = (rows[:, i] for i in range(4))
+    old, advantages, targets, times = columns[:4]
     num_features, num_controls = policy.location.shape[0] + 1, policy.low.shape[0]
     places = [num_features, num_features + num_controls]
-    features, noise, raw = jnp.split(rows[:, 4:], places, 1)
+    features, noise, raw = (part.T for part in jnp.split(columns[4:], places))
     mean, log_sd = policy.heads(times.astype(jnp.int32), features)
     ratio = jnp.exp(jnp.sum(normal_log_density(raw, mean, log_sd), -1) - old)
     advantages = (advantages - jnp.mean(advantages)) / (jnp.std(advantages) + 1e-8)
