@@ -23,7 +23,7 @@ def main(args: argparse.Namespace) -> int:
     game = load_game(args.game, dict(args.set))
     solver = load_solver(args.solver, dict(args.solver_set))
     _check_solves(args, game, solver)
-    _fill_in(args, solver)
+    _fill_in(args, game, solver)
     out = Path(args.out) if args.out else _fresh_folder(args.game, args.solver)
     try:
         solution = _run(args, game, solver, out)
@@ -64,7 +64,7 @@ def _check_solves(args: argparse.Namespace, game: Any, solver: Any) -> None:
     raise NashfieldError(f"{args.solver} does not solve {args.game}; these do: {', '.join(able)}")
 
 
-def _fill_in(args: argparse.Namespace, solver: Any) -> None:
+def _fill_in(args: argparse.Namespace, game: Any, solver: Any) -> None:
     """Sets what was left open.
 
     A solver that trains its own policy may pass an equilibrium on its way to a social optimum, and
@@ -73,6 +73,7 @@ def _fill_in(args: argparse.Namespace, solver: Any) -> None:
     trains = solver.starts_itself
     if args.iterations is None:
         args.iterations = DEFAULT_GRADIENT_STEPS if trains else DEFAULT_ITERATIONS
+        args.iterations = min(args.iterations, solver.most_iterations(game) or args.iterations)
     if args.tolerance is None:
         args.tolerance = 0.0 if trains else DEFAULT_TOLERANCE
 

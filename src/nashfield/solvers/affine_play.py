@@ -76,15 +76,6 @@ def outcome(game: QuadraticGame, policy: Affine | Pool) -> Outcome:
     return Outcome(policy, swept.flow, _info(swept), jnp.asarray(True))
 
 
-def check_capacity(capacity: int, num_iterations: int) -> None:
-    """Raises ParameterError where a run is longer than its pool has room for."""
-    if num_iterations > capacity:
-        raise ParameterError(
-            f"FictitiousPlay keeps the best response of every iteration: {num_iterations} "
-            f"iterations need capacity={num_iterations}, not {capacity}"
-        )
-
-
 def _info(swept: AffineSweep) -> StepInfo:
     return StepInfo(swept.exploitability, swept.value)
 

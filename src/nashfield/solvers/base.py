@@ -82,6 +82,10 @@ class AbstractSolver(eqx.Module):
         """State before the first step from the uniform policy, which need not be stored."""
         return self.init(game, uniform_policy(game), key=key)
 
+    def most_iterations(self, game: Any) -> int | None:
+        """How long a run on `game` can be; None where there is no limit."""
+        return None
+
     def check_iterations(self, game: Any, num_iterations: int) -> None:
         """Raises ParameterError where a run on `game` cannot be that long; no run is, unless said.
 

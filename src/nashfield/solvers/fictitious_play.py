@@ -74,10 +74,18 @@ class FictitiousPlay(AbstractSolver):
             return self.init(game, None, key=key)
         return super().init_uniform(game, key=key)
 
+    def most_iterations(self, game: Any) -> int | None:
+        """See `AbstractSolver.most_iterations`; a pool holds `capacity` best responses."""
+        return self.capacity if isinstance(game, QuadraticGame) else None
+
     def check_iterations(self, game: Any, num_iterations: int) -> None:
-        """See `AbstractSolver.check_iterations`; a pool holds `capacity` best responses."""
-        if isinstance(game, QuadraticGame):
-            affine_play.check_capacity(self.capacity, num_iterations)
+        """See `AbstractSolver.check_iterations`."""
+        most = self.most_iterations(game)
+        if most is not None and num_iterations > most:
+            raise ParameterError(
+                "FictitiousPlay keeps the best response of every iteration: "
+                f"{num_iterations} iterations need capacity={num_iterations}, not {most}"
+            )
 
     def step(
         self, game: Any, state: Average | Pool, *, key: PRNGKeyArray
