@@ -80,6 +80,16 @@ class DiscretisedGame(FiniteGame):
         """The lattice."""
         return action_lattice(self.low, self.high, self.shape)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What `discretise` was given, all of it."""
+        bounds = {"low": self.cells.low, "high": self.cells.high}
+        bounds |= {"action_low": self.low, "action_high": self.high}
+        sizes = {"num_cells": self.cells.shape, "num_actions": self.shape}
+        return {name: list(size) for name, size in sizes.items()} | {
+            name: np.asarray(bound, float).tolist() for name, bound in bounds.items()
+        }
+
     def crowd(self, mean_field: FiniteMeanField) -> GridLaw:
         """The crowd on cells as one on points."""
         mean = None

@@ -46,14 +46,14 @@ class Spread(eqx.Module):
     Attributes:
         places: (M, D) offsets from the centre, in cells.
         act_noise: (M, C).
-        move_noise: (M, W).
-        weights: (M,), sum 1.
+        move_noise: (M, L, W) noise of the moves that follow each action.
+        weights: (M, L), sum 1.
     """
 
     places: Float[Array, "*B M D"]
     act_noise: Float[Array, "*B M C"]
-    move_noise: Float[Array, "*B M W"]
-    weights: Float[Array, "*B M"]
+    move_noise: Float[Array, "*B M L W"]
+    weights: Float[Array, "*B M L"]
 
     @classmethod
     def of(cls, game: ContinuousGame, act_noise: ActNoise, num_moves: int) -> "Spread":
@@ -66,20 +66,27 @@ class Spread(eqx.Module):
         """
         dims = (game.state_dim, game.control_dim, game.noise_dim)
         if dims == (1, 1, 1):
-            place = (np.arange(_NUM_PLACES) + 0.5) / _NUM_PLACES - 0.5
-            act, move = act_nodes(act_noise, 1), even(num_moves, 1)
-            sizes = (len(place), len(act.weights), num_moves)
-            index = np.indices(sizes).reshape(3, -1)
-            weights = act.weights[index[1]] * move.weights[index[2]]
-            points = (place[index[0], None], act.points[index[1]], move.points[index[2]])
-            return cls(*points, weights / weights.sum())
+            act, move = (
+                act_nodes("smooth" if act_noise == "jumps" else act_noise, 1),
+                even(num_moves, 1),
+            )
+            num_acts = len(act.weights)
+            place = np.repeat((np.arange(_NUM_PLACES) + 0.5) / _NUM_PLACES - 0.5, num_acts)
+            z = np.tile(act.points[:, 0], _NUM_PLACES)
+            if num_acts > 1:
+                # Staggered from place to place, so that together they see every jump.
+                z = z + place * (act.points[1, 0] - act.points[0, 0])
+            weights = np.exp(-(z**2) / 2)[:, None] * move.weights
+            moves = np.broadcast_to(move.points, (len(z), num_moves, 1))
+            return cls(place[:, None], z[:, None], moves, weights / weights.sum())
         from scipy.special import ndtr
 
         points = normal_lattice(_NUM_POINTS, sum(dims))
         places, act, move = np.split(points, np.cumsum(dims)[:-1], axis=1)
         act = 0 * act if act_noise == "none" else act
         move = move if num_moves > 1 else 0 * move
-        return cls(ndtr(places) - 0.5, act, move, np.full(len(points), 1 / len(points)))
+        weights = np.full((len(points), 1), 1 / len(points))
+        return cls(ndtr(places) - 0.5, act, move[:, None], weights)
 
 
 class GridFlow(eqx.Module):
@@ -125,7 +132,8 @@ def grid_flow(
     start = cell_masses(game.initial(), cells)
     start = jnp.broadcast_to(start, (weights.shape[0], cells.num_cells))
     spread = Spread.of(game, act_noise, num_moves)
-    blocks = _blocks(spread, max(1, _BLOCK // cells.num_cells))
+    moves = cells.num_cells * spread.weights.shape[1]
+    blocks = _blocks(spread, max(1, _BLOCK // moves))
     drawn = act_nodes(act_noise, game.control_dim)
 
     def mean_actions(member: Any, t: Array) -> Float[Array, "S C"]:
@@ -134,13 +142,17 @@ def grid_flow(
         return jnp.einsum("smc,m->sc", actions, drawn.weights, precision="highest")
 
     def push(member: Any, masses: Array, t: Array, law: Any) -> tuple[Array, Array]:
-        def move(x: Array, mass: Array, place: Array, za: Array, zw: Array, weight: Array) -> Any:
+        def move(x: Array, mass: Array, place: Array, za: Array, zws: Array, weight: Array) -> Any:
             x = x + place * cells.width
             a = member.action(t, x, za).astype(x.dtype)
-            moved = game.step(t, x, a, law, zw).astype(x.dtype)
-            index, shares = cells.shares(moved)
-            share = mass * weight
-            return index, shares * share, jnp.where(cells.contains(moved), 0, share)
+
+            def arrive(z: Array, weight: Array) -> Any:
+                moved = game.step(t, x, a, law, z).astype(x.dtype)
+                index, shares = cells.shares(moved)
+                share = mass * weight
+                return index, shares * share, jnp.where(cells.contains(moved), 0, share)
+
+            return jax.vmap(arrive)(zws, weight)
 
         everyone = jax.vmap(
             jax.vmap(move, in_axes=(0, 0, *[None] * 4)), in_axes=(None, None, *[0] * 4)

@@ -9,6 +9,9 @@ from jaxtyping import Bool, Float, Int
 
 from nashfield.typing import Array, array
 
+# Beyond the box a line goes on with the mean slope of this part of it.
+_SLOPE = 8
+
 
 class Cells(eqx.Module):
     """A box [low, high] of R^D in shape[0] x ... x shape[D-1] equal cells, numbered row by row.
@@ -84,18 +87,24 @@ class Cells(eqx.Module):
     def stencil(self, x: Float[Array, "D"]) -> tuple[Int[Array, "K"], Float[Array, "K"]]:
         """Which centres tell the value of a smooth table at `x`, and with which weights.
 
-        Cubic (Keys 1981: exact for quadratics, K = 4^D) where two centres lie on either side,
-        linear near the edge of the box, and with the same slope beyond it. Where there are walls
-        the weights are those of `shares`: a table means nothing inside them.
+        Cubic (Keys 1981: exact for quadratics, K = 4^D) where two centres lie on either side, and
+        linear near the edge of the box. Beyond it a line goes on with the mean slope of the last
+        eighth of the box: the slope of the last two centres would make errors grow, step by step,
+        where agents jump far. Where there are walls the weights are those of `shares`: a table
+        means nothing inside them.
         """
         if self.free is not None:
             return self.shares(x)
         index, weights = [], []
         for u, size in zip(self.position(x), self.shape, strict=True):
-            first = jnp.floor(u)
+            first = jnp.floor(u).astype(int)
+            span = jnp.ones_like(first)
             if not self.periodic:
                 first = jnp.clip(first, 0, max(size - 2, 0))
-            s = u - first
+                wide = max(1, size // _SLOPE)
+                span = jnp.where((u < 0) | (u > size - 1), wide, span)
+                first = jnp.where(u > size - 1, size - 1 - wide, first)
+            s = (u - first) / span
             cubic = [
                 s * (-0.5 + s * (1 - 0.5 * s)),
                 1 + s * s * (-2.5 + 1.5 * s),
@@ -103,10 +112,10 @@ class Cells(eqx.Module):
                 s * s * (-0.5 + 0.5 * s),
             ]
             if not self.periodic:
-                inner = (first >= 1) & (first <= size - 3) & (s >= 0) & (s <= 1)
+                inner = (first >= 1) & (first <= size - 3) & (u <= size - 1)
                 linear = [jnp.zeros_like(s), 1 - s, s, jnp.zeros_like(s)]
                 cubic = [jnp.where(inner, c, l) for c, l in zip(cubic, linear, strict=True)]
-            index.append([first.astype(int) + k for k in (-1, 0, 1, 2)])
+            index.append([first - 1, first, first + span, first + 2])
             weights.append(cubic)
         return self._combine(index, weights)
 

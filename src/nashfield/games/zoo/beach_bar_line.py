@@ -48,10 +48,11 @@ class BeachBarLine(ContinuousGame):
     initial_low: Scalar = eqx.field(converter=scalar, default=0.0)
     initial_high: Scalar = eqx.field(converter=scalar, default=1.0)
 
-    state_dim: int = eqx.field(init=False, default=1)
-    control_dim: int = eqx.field(init=False, default=1)
+    state_dim: int = eqx.field(init=False)
+    control_dim: int = eqx.field(init=False)
 
-    def __check_init__(self):
+    def __post_init__(self):
+        self.state_dim = self.control_dim = 1
         check_size("horizon", self.horizon)
         check_probability("bar", self.bar)
         check_number("c_a", self.c_a, least=0.0)

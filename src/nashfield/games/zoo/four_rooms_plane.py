@@ -18,7 +18,7 @@ _ALONG = ((0.0, 0.125), (0.175, 0.325), (0.375, 0.5))
 _LOW = np.array([(a, _ACROSS[0]) for a, _ in _ALONG] + [(_ACROSS[0], a) for a, _ in _ALONG])
 _HIGH = np.array([(b, _ACROSS[1]) for _, b in _ALONG] + [(_ACROSS[1], b) for _, b in _ALONG])
 
-# So far in front of a wall agents come to rest: rounding cannot put them inside.
+# So far from the face of a wall agents come to rest: rounding cannot put them inside.
 _GAP = 1e-6
 
 
@@ -58,10 +58,11 @@ class FourRoomsPlane(ContinuousGame):
     sigma: Scalar = eqx.field(converter=scalar, default=0.005)
     floor: Scalar = eqx.field(converter=scalar, default=1e-3)
 
-    state_dim: int = eqx.field(init=False, default=2)
-    control_dim: int = eqx.field(init=False, default=2)
+    state_dim: int = eqx.field(init=False)
+    control_dim: int = eqx.field(init=False)
 
-    def __check_init__(self):
+    def __post_init__(self):
+        self.state_dim = self.control_dim = 2
         check_size("horizon", self.horizon)
         check_number("c_a", self.c_a, least=0.0)
         check_number("c_m", self.c_m, least=0.0)
@@ -112,7 +113,8 @@ class FourRoomsPlane(ContinuousGame):
 
     def free(self, x: Float[Array, "D"]) -> Bool[Array, ""]:
         """Whether x lies in the building and in no wall."""
-        in_wall = jnp.any(jnp.all((x > _LOW) & (x < _HIGH), -1))
+        low, high = _walls(x)
+        in_wall = jnp.any(jnp.all((x > low) & (x < high), -1))
         return jnp.all((x >= 0) & (x <= _SIDE)) & ~in_wall
 
     def free_cells(self, num_cells: int = 40) -> np.ndarray:
@@ -137,23 +139,36 @@ class FourRoomsPlane(ContinuousGame):
 
 
 def walk(x: Float[Array, "D"], move: Float[Array, "D"]) -> Float[Array, "D"]:
-    """Where the straight way from `x` to `x + move` ends: before the first wall that it meets.
+    """Where the straight way from `x` to `x + move` ends: in front of the first wall that it meets.
 
     The way is inside a wall between the latest entry into one of its two slabs and the earliest
-    exit; both are exact. Agents stop 1e-6 in front of it.
+    exit; both are exact. Agents stop 1e-6 from a wall's face.
     """
-    way = jnp.sqrt(jnp.maximum(jnp.sum(move**2), 1e-30))
+    low, high = _walls(x)
     still = move == 0
     safe = jnp.where(still, 1, move)
-    one, two = (_LOW - x) / safe, (_HIGH - x) / safe
-    # Along a coordinate that does not change the way lies in the slab always or never.
-    within = (x > _LOW) & (x < _HIGH)
-    enter = jnp.where(still, jnp.where(within, -jnp.inf, jnp.inf), jnp.minimum(one, two))
-    leave = jnp.where(still, jnp.where(within, jnp.inf, -jnp.inf), jnp.maximum(one, two))
-    first, last = jnp.max(enter, -1), jnp.min(leave, -1)
-    gap = _GAP / way
-    met = (first < last) & (last > 0) & (first < 1 + gap)
-    walls = jnp.min(jnp.where(met, first - gap, 1))
+
+    def passage(low: Array, high: Array) -> tuple[Array, Array]:
+        """Shares of the way at which it enters and leaves each wall."""
+        one, two = (low - x) / safe, (high - x) / safe
+        # Along a coordinate that does not change the way lies in the slab always or never.
+        within = (x > low) & (x < high)
+        enter = jnp.where(still, jnp.where(within, -jnp.inf, jnp.inf), jnp.minimum(one, two))
+        leave = jnp.where(still, jnp.where(within, jnp.inf, -jnp.inf), jnp.maximum(one, two))
+        return jnp.max(enter, -1), jnp.min(leave, -1)
+
+    first, last = passage(low, high)
+    met = (first < last) & (last > 0) & (first < 1)
+    before, _ = passage(low - _GAP, high + _GAP)
+    walls = jnp.min(jnp.where(met, before, 1))
     edge = jnp.where(still, jnp.inf, jnp.where(move > 0, _SIDE - x, -x) / safe)
     share = jnp.clip(jnp.minimum(walls, jnp.min(edge)), 0, 1)
-    return jnp.clip(x + share * move, 0, _SIDE)
+    end = jnp.clip(x + share * move, 0, _SIDE)
+    # What ends beside a wall within rounding might be inside.
+    touching = jnp.any(jnp.all((end > low - _GAP / 10) & (end < high + _GAP / 10), -1))
+    return jnp.where(touching, x, end)
+
+
+def _walls(x: Float[Array, "D"]) -> tuple[Float[Array, "6 2"], Float[Array, "6 2"]]:
+    """Corners in the precision of `x`: a constant of NumPy, once traced, keeps the first one."""
+    return jnp.asarray(_LOW, x.dtype), jnp.asarray(_HIGH, x.dtype)
