@@ -138,8 +138,13 @@ def test_advantages_against_a_loop():
     )
     network = Network.draw((2, 4, 1), key=KEY)
     critic = Critic(network, jnp.float32(-0.5), jnp.float32(2.0), jnp.float32(3.0))
-    seen = _play(env, policy, 6, KEY)
-    rows, after = _advantages(learner, critic, seen)
+
+    @jax.jit
+    def learn(key):
+        seen = _play(env, policy, 6, key)
+        return seen, *_advantages(learner, critic, seen)
+
+    seen, rows, after = learn(KEY)
     values = np.asarray(critic(seen.features)).reshape(2, 6)
     rewards = np.asarray(seen.rewards)
     last = rewards[1] - values[1]
