@@ -17,9 +17,11 @@ from nashfield.learners.perturbation import SimultaneousPerturbation
 from nashfield.learners.ppo import PPO
 from nashfield.learners.reinforce import Reinforce
 from nashfield.learners.response import Response
+from nashfield.learners.sac import SAC
 
 __all__ = [
     "PPO",
+    "SAC",
     "AbstractBaseline",
     "AbstractCritic",
     "AbstractCrowd",

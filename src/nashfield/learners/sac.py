@@ -9,22 +9,19 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from nashfield.games.continuous import ContinuousGame
 from nashfield.games.zoo._checks import check_number, check_probability, check_size
 from nashfield.learners.environment import Environment, Record, check_environment, play
 from nashfield.learners.faults import Fault
 from nashfield.learners.response import Response, begin_policy, judge
+from nashfield.learners.soft_loss import Memory, SoftLoss
 from nashfield.mean_fields import AbstractFlow
-from nashfield.policies.gaussian_network import (
-    LOG_SD_RANGE,
-    GaussianNetwork,
-    normal_log_density,
-)
+from nashfield.policies.gaussian_network import LOG_SD_RANGE, GaussianNetwork
 from nashfield.policies.network import Network
 from nashfield.results import ParameterError
-from nashfield.typing import Array, Scalar, scalar
+from nashfield.typing import Scalar, scalar
 
 
 class SAC(eqx.Module):
@@ -58,10 +55,10 @@ class SAC(eqx.Module):
 
     num_updates: int = eqx.field(static=True, default=500)
     num_envs: int = eqx.field(static=True, default=32)
-    num_steps: int = eqx.field(static=True, default=20)
+    num_steps: int = eqx.field(static=True, default=40)
     batch_size: int = eqx.field(static=True, default=256)
     capacity: int = eqx.field(static=True, default=100_000)
-    learning_rate: Scalar = eqx.field(converter=scalar, default=1e-3)
+    learning_rate: Scalar = eqx.field(converter=scalar, default=2e-3)
     target_rate: Scalar = eqx.field(converter=scalar, default=0.01)
     target_sd: Scalar = eqx.field(converter=scalar, default=0.1)
     hidden: tuple[int, ...] = eqx.field(static=True, default=(64, 64))
@@ -115,24 +112,6 @@ class SAC(eqx.Module):
         return response
 
 
-class Memory(eqx.Module):
-    """What a warm start takes over beside the policy.
-
-    Attributes:
-        critics: two networks of features and action, in units of `scale`.
-        copies: what slowly follows them.
-        log_temperature: of the entropy, in units of `scale`.
-        potential: (T + 1,) what the critics leave out of the returns to come at each time.
-        scale: what they divide the rest by.
-    """
-
-    critics: tuple[Network, Network]
-    copies: tuple[Network, Network]
-    log_temperature: Float[Array, "*batch"]
-    potential: Float[Array, "*batch T1"]
-    scale: Float[Array, "*batch"]
-
-
 # Agents whose returns the units of the critics come from.
 _NUM_AGENTS = 1024
 _FIRST_TEMPERATURE = 0.1
@@ -150,13 +129,13 @@ def _train(learner: SAC, game: Any, flow: Any, start: Any, key: PRNGKeyArray) ->
     # One long vector of weights, critics first: a step of Adam is a few loops in all.
     weights, unravel = ravel_pytree((memory.critics, trained, memory.log_temperature))
     copies, unravel_copies = ravel_pytree(memory.copies)
-    adam = optax.scale_by_adam()
+    adam: Any = optax.scale_by_adam()
     rates = jnp.asarray(learner.learning_rate, jnp.float32) * jnp.linspace(
         1, learner.last_rate, learner.num_updates, dtype=jnp.float32
     )
     follow = jnp.asarray(learner.target_rate, jnp.float32)
     waiting = learner.critics_first * learner.num_updates if fresh else 0
-    loss = _Loss(unravel, rest, *_units(learner, policy))
+    loss = SoftLoss.of(unravel, policy, learner.target_sd)
 
     size = game.horizon * learner.num_envs
     num_rounds = min(max(learner.capacity // size, 1), learner.num_updates)
@@ -168,7 +147,7 @@ def _train(learner: SAC, game: Any, flow: Any, start: Any, key: PRNGKeyArray) ->
         play_key, pick_key, noise_key = jax.random.split(jax.random.fold_in(key, index), 3)
         policy = eqx.combine(unravel(weights)[1], rest)
         record = play(env, policy, num_agents=learner.num_envs, key=play_key)
-        rows = _rows(policy, memory, record, loss.unit)
+        rows = loss.rows(policy, memory, record)
         replay = jax.lax.dynamic_update_slice(replay, rows, (index % num_rounds * size, 0))
         draws = (learner.num_steps, learner.batch_size)
         filled = jnp.minimum(index + 1, num_rounds) * size
@@ -182,8 +161,8 @@ def _train(learner: SAC, game: Any, flow: Any, start: Any, key: PRNGKeyArray) ->
             slope = jax.grad(loss)(
                 weights, unravel_copies(copies), replay[picks], noise, index >= waiting
             )
-            step, moments = adam.update(slope, moments)
-            weights = weights - rates[index] * step
+            change, moments = adam.update(slope, moments)
+            weights = weights - rates[index] * change
             copies = copies + follow * (weights[: copies.size] - copies)
             return (weights, copies, moments), None
 
@@ -216,7 +195,7 @@ def _begin_policy(learner: SAC, env: Environment, start: Any, key: PRNGKeyArray)
     log_sd = jnp.log(jnp.asarray(learner.target_sd, jnp.float32))
     bent = jnp.arctanh(2 * (log_sd - least) / (most - least) - 1)
     biases = policy.network.biases
-    last = biases[-1].at[env.game.control_dim :].set(bent)
+    last = jnp.asarray(biases[-1]).at[env.game.control_dim :].set(bent)
     return eqx.tree_at(lambda p: p.network.biases, policy, (*biases[:-1], last))
 
 
@@ -243,87 +222,8 @@ def _begin_memory(
     return memory, _fault(record), True
 
 
-def _units(learner: SAC, policy: GaussianNetwork) -> tuple[Scalar, Scalar]:
-    """Unit of what the critics see of actions, and the entropy that the temperature aims at."""
-    half = (jnp.asarray(policy.high) - policy.low) / 2
-    target_sd = jnp.asarray(learner.target_sd, jnp.float32)
-    sd = target_sd * jnp.where(jnp.isfinite(half), half, 1)
-    return 2 * target_sd, jnp.sum(jnp.log(sd) + 0.5 * math.log(2 * math.pi * math.e))
-
-
 def _fault(record: Record) -> Fault:
     num_times, num_agents = record.rewards.shape
     moves = record.states[:-1], record.actions, record.rewards, record.states[1:]
     flat = (x.reshape(num_times * num_agents, *x.shape[2:]) for x in moves)
     return Fault.among(jnp.repeat(jnp.arange(num_times), num_agents), *flat)
-
-
-def _rows(
-    policy: GaussianNetwork, memory: Memory, record: Record, unit: Scalar
-) -> Float[Array, "K R"]:
-    """What the loss reads, one row a decision."""
-    times = jnp.arange(record.states.shape[0])
-    look = jax.vmap(jax.vmap(policy.features, in_axes=(None, 0)))
-    features = look(times, record.states)
-    # What is left out at t comes back at t + 1: only the level of the returns changes.
-    shift = (memory.potential[1:] - memory.potential[:-1])[:, None]
-    rewards = (record.rewards + shift) / memory.scale
-    more = jnp.broadcast_to((times[1:] < times[-1])[:, None], rewards.shape)
-    actions = _seen(policy, policy.unsquash(record.actions), unit)
-    columns = features[:-1], features[1:], actions, rewards[..., None], more[..., None]
-    return jnp.concatenate(columns, -1).reshape(rewards.size, -1)
-
-
-def _seen(policy: GaussianNetwork, raw: Array, unit: Scalar) -> Array:
-    """What the critics see of an action: it, or where it is bounded its place in [-1, 1].
-
-    In units in which its deviation is of order 1, because small differences decide.
-    """
-    return jnp.where(jnp.isfinite(policy.high), jnp.tanh(raw), raw) / unit
-
-
-class _Loss(eqx.Module):
-    """The critics' error, the policy's loss and the temperature's, each for its own weights."""
-
-    unravel: Any = eqx.field(static=True)
-    rest: GaussianNetwork
-    unit: Scalar
-    goal: Scalar
-
-    def __call__(
-        self, weights: Array, copies: Any, rows: Float[Array, "B R"], noise: Array, acts: Any
-    ) -> Float[Array, ""]:
-        critics, trained, log_temperature = self.unravel(weights)
-        policy, stop = eqx.combine(trained, self.rest), jax.lax.stop_gradient
-        temperature = stop(jnp.exp(log_temperature))
-        num_features, num_controls = policy.location.shape[0] + 1, policy.low.shape[0]
-        places = [num_features, 2 * num_features, 2 * num_features + num_controls]
-        features, later, actions, rest = jnp.split(rows, places, 1)
-
-        chosen, log_density = self.draw(stop(policy), later, noise[0])
-        soft_value = _least(copies, later, chosen) - temperature * log_density
-        target = stop(rest[:, 0] + rest[:, 1] * soft_value)
-        given = jnp.concatenate([features, actions], 1)
-        error = sum(jnp.mean((critic(given)[:, 0] - target) ** 2) for critic in critics)
-
-        chosen, log_density = self.draw(policy, features, noise[1])
-        regret = jnp.mean(temperature * log_density - _least(stop(critics), features, chosen))
-        missing = stop(jnp.mean(log_density) + self.goal)
-        return 0.5 * error + acts * (regret - log_temperature * missing)
-
-    def draw(
-        self, policy: GaussianNetwork, features: Float[Array, "B F1"], noise: Float[Array, "B C"]
-    ) -> tuple[Float[Array, "B C"], Float[Array, "B"]]:
-        """Actions as the critics see them, and their log densities."""
-        # The last feature is the time; a policy that another learner made may look it up.
-        times = jnp.round((features[:, -1] + 1) * policy.horizon / 2).astype(jnp.int32)
-        mean, log_sd = policy.heads(jnp.minimum(times, policy.horizon - 1), features)
-        raw = mean + jnp.exp(log_sd) * noise
-        log_density = normal_log_density(raw, mean, log_sd) - policy.log_jacobian(raw)
-        return _seen(policy, raw, self.unit), jnp.sum(log_density, -1)
-
-
-def _least(critics: Any, features: Array, actions: Array) -> Float[Array, "B"]:
-    given = jnp.concatenate([features, actions], 1)
-    first, second = (critic(given)[:, 0] for critic in critics)
-    return jnp.minimum(first, second)
