@@ -41,7 +41,9 @@ class PPO(eqx.Module):
         learning_rate: of Adam at first; falls linearly to 2% of that.
         trace: lambda of the advantages.
         clip: how far from 1 a ratio of densities is rewarded.
-        entropy_bonus: weight of the policy's entropy.
+        entropy_bonus: weight of the policy's entropy, beside advantages of deviation 1. Where
+            chance outweighs what actions do, .03 or so keeps up the noise by which the mean
+            action is learnt; the noisy policy itself then gets less.
         max_gradient: gradients longer than this are shortened to it.
         hidden: widths of the hidden layers of policy and critic.
         log_sd: log standard deviation of a fresh policy at all times, before squashing.
