@@ -17,6 +17,16 @@ from nashfield.results import GameError, ParameterError
 KEY = jax.random.key(0)
 
 
+@eqx.filter_jit
+def begin(solver, game):
+    return solver.init_uniform(game, key=KEY)
+
+
+@eqx.filter_jit
+def advance(solver, game, state):
+    return solver.step(game, state, key=KEY)
+
+
 def test_published_exploitabilities(precision):
     """Entry k - 1 of the history belongs to k stored policies."""
     solution = nf.solve(LinearQuadratic(), nf.FictitiousPlay(capacity=300), num_iterations=299)
@@ -29,7 +39,7 @@ def test_published_exploitabilities(precision):
 
 def test_the_start_answers_a_crowd_that_stays_where_it_is():
     game = LinearQuadratic(initial_mean=0.3, horizon=5)
-    state = nf.FictitiousPlay(capacity=3).init_uniform(game, key=KEY)
+    state = begin(nf.FictitiousPlay(capacity=3), game)
     laws = nf.Gaussian(np.full((6, 1), 0.3), np.ones((6, 1, 1)))
     expected = affine_best_response(game, nf.Flow(laws)).policy
     assert eqx.tree_equal(state.member(0), expected, rtol=1e-13, atol=1e-14)
@@ -38,11 +48,11 @@ def test_the_start_answers_a_crowd_that_stays_where_it_is():
 def test_a_step_stores_the_best_response_to_the_mixture():
     game = LinearQuadratic(horizon=5)
     solver = nf.FictitiousPlay(capacity=4)
-    state = solver.init_uniform(game, key=KEY)
+    state = begin(solver, game)
     for count in range(1, 4):
         members = jax.tree.map(lambda leaf, n=count: leaf[:n], state.members)
         swept = affine_sweep(game, Pool.of(members))
-        state, info = solver.step(game, state, key=KEY)
+        state, info = advance(solver, game, state)
         np.testing.assert_allclose(info.exploitability, swept.exploitability, rtol=1e-12)
         np.testing.assert_allclose(info.social_welfare, swept.value, rtol=1e-12)
         assert int(state.count) == count + 1
