@@ -42,6 +42,7 @@ _NAMES = {
     "total_gradient": "dynamics",
     "ContinuousGame": "games.continuous",
     "ContinuousStationaryGame": "games.continuous_stationary",
+    "QuadraticGame": "games.quadratic",
     "Flow": "mean_fields",
     "Gaussian": "mean_fields",
     "GaussianMixture": "mean_fields",
