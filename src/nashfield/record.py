@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 import nashfield
+from nashfield.dynamics.discretised import DiscretisedGame, discretise
 from nashfield.games.specs import from_spec, spec_of
 from nashfield.registry import GAMES, SOLVERS, find
 from nashfield.results import NashfieldError
@@ -34,6 +35,8 @@ def make_config(game: Any, solver: Any, **settings: Any) -> dict[str, Any]:
 
 def _spec(thing: Any) -> dict[str, Any]:
     """How to make `thing` again, or (where nothing says how) a fingerprint to know it by."""
+    if isinstance(thing, DiscretisedGame):
+        return {**_spec(thing.game), "grid": thing.settings}
     spec = spec_of(thing)
     if spec is not None:
         return spec
@@ -97,7 +100,10 @@ def _build(folder: Path, kind: str, spec: dict[str, Any], *, run_file: bool = Fa
     try:
         if "name" in spec:
             find(table, spec["name"], kind)  # a name, never the path of a file
-        return from_spec(spec, run_file=run_file)
+        made = from_spec(spec, run_file=run_file)
+        if "grid" not in spec:
+            return made
+        return discretise(made, **{name: tuple(value) for name, value in spec["grid"].items()})
     except (NashfieldError, KeyError, TypeError, ValueError) as error:
         raise RunFolderError(f"{folder / CONFIG}: its {kind} cannot be made: {error}") from error
 

@@ -3,8 +3,10 @@
 import json
 
 import numpy as np
+import pytest
 
 import nashfield as nf
+from nashfield.cli import report
 from nashfield.learners.riccati import affine_sweep
 
 PLAY = ("solve", "linear-quadratic", "--solver", "fictitious-play", "--tolerance", "0")
@@ -78,3 +80,94 @@ def test_more_iterations_than_there_is_room_for(run, fails):
 
 def test_solvers_of_tables_do_not_solve_it(run, fails):
     fails(run("solve", "linear-quadratic"), "auto does not solve linear-quadratic", "fixed-point")
+
+
+GRID = ("--grid", "num_cells=12", "num_actions=5")
+
+
+@pytest.fixture
+def no_certificates(monkeypatch):
+    """They take their time to compile."""
+    monkeypatch.setattr(report, "find_certificate", lambda solution: None)
+
+
+def test_what_an_answer_on_a_grid_is_worth_on_points(run):
+    line = ("solve", "beach-bar-line", "--set", "horizon=3", "--no-plots", "--iterations", "10")
+    status, out, err = run(*line, *GRID, "--json")
+    assert status == 0, err
+    found = json.loads(out)["on_points"]
+    game = nf.games.BeachBarLine(horizon=3)
+    policy = nf.discretise(game, num_cells=12, num_actions=5).control(
+        nf.Solution.load(json.loads(out)["out"]).policy
+    )
+    again = nf.exploitability(game, policy, method="grid")
+    np.testing.assert_allclose(found["value"], again.value, rtol=1e-9)
+    np.testing.assert_allclose(found["error"], again.error, rtol=1e-6, atol=1e-12)
+
+
+def test_on_a_grid_every_solver_of_tables_does(run, no_certificates):
+    line = ("solve", "beach-bar-line", "--set", "horizon=4", "--no-plots", "--solver")
+    line = (*line, "online-mirror-descent", "--iterations")
+    status, out, err = run(*line, "10", *GRID, "--out", "a")
+    assert status == 0, err
+    loaded = nf.Solution.load("a")
+    game = nf.games.BeachBarLine(horizon=4)
+    grid = nf.discretise(game, num_cells=12, num_actions=5)
+    assert loaded.policy.shape == (4, 12, 5)
+    np.testing.assert_allclose(
+        loaded.exploitability, nf.exploitability(grid, loaded.policy), atol=1e-12
+    )
+    status, out, _ = run("check", "a")
+    assert status == 0 and "the files agree with the game" in out
+    status, _, err = run(*line, "15", *GRID, "--out", "a", "--resume")
+    assert status == 0, err
+    status, _, err = run(*line, "15", "--grid", "num_cells=13", "num_actions=5", "--out", "a")
+    assert status == 2 and "not empty" in err
+    status, _, err = run(
+        *line, "20", "--grid", "num_cells=13", "num_actions=5", "--out", "a", "--resume"
+    )
+    assert status == 2 and "begun with game.grid.num_cells = [12], not [13]" in err
+
+
+MINE = """
+import numpy as np
+import nashfield as nf
+
+class Bird(nf.ContinuousGame):
+    '''Fly with the flock.'''
+    horizon: int = 3
+    state_dim: int = 1
+    control_dim: int = 1
+
+    def initial(self):
+        return nf.Uniform(np.zeros(1), np.ones(1))
+
+    def step(self, t, x, a, mean_field, noise):
+        return x + a + 0.05 * noise
+
+    def reward(self, t, x, a, mean_field):
+        return -(x[0] - mean_field.mean()[0] - 0.5) ** 2 - a[0] ** 2
+"""
+
+
+def test_a_game_of_ones_own(run, fails, tmp_path, no_certificates):
+    (tmp_path / "mine.py").write_text(MINE)
+    line = ("solve", "mine.py:Bird", "--no-plots", "--iterations", "3")
+    fails(run(*line), "auto does not solve mine.py:Bird", "--grid num_cells=60 num_actions=21")
+    fails(run(*line, *GRID), "--grid: the game's domain is infinite: pass low")
+    fails(run(*line, *GRID, "low=-1", "high=2"), "--grid: the game's actions have no bounds")
+    bounds = ("low=-1", "high=2", "action_low=-0.5", "action_high=0.5")
+    status, out, err = run(*line, *GRID, *bounds, "--out", "a")
+    assert status == 0, err
+    status, out, err = run("check", "a")
+    assert status == 0, err
+    assert "the files agree with the game" in out
+
+
+def test_grids_that_make_no_sense(run, fails):
+    fails(run("solve", "left-right", *GRID), "--grid is for games on points", "left-right is not")
+    line = ("solve", "beach-bar-line", "--grid")
+    fails(run(*line, "num_cels=3"), "--grid has no setting 'num_cels'", "num_cells")
+    fails(run(*line, "num_cells=3"), "--grid needs num_actions")
+    fails(run(*line, "num_cells=3.5", "num_actions=2"), "num_cells of --grid must be a whole")
+    fails(run(*line, "num_cells=3", "num_actions=2", "low=x"), "low of --grid must be a number")

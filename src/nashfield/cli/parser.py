@@ -17,6 +17,7 @@ _EXAMPLES = """examples:
   nashfield solve beach-bar --set num_states=200 --tolerance 1e-3 --out runs/bar
   nashfield solve beach-bar --set num_states=200 --tolerance 1e-3 --out runs/bar --resume
   nashfield solve my_game.py:MyGame --solver fictitious-play --iterations 1000
+  nashfield solve beach-bar-line --grid num_cells=60 num_actions=21
 """
 
 
@@ -146,6 +147,16 @@ def _solve(commands: Any) -> _Parser:
             metavar="NAME=VALUE",
             help=f"parameters of the {whose}",
         )
+    add(
+        "--grid",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=_setting,
+        metavar="NAME=VALUE",
+        help="put a game on points on a grid, for solvers of tables: num_cells=60 num_actions=21, "
+        "and low, high, action_low, action_high where the game has no bounds",
+    )
     add("--out", metavar="DIR", help="run folder, new or empty (default runs/GAME-SOLVER-NUMBER)")
     add("--resume", action="store_true", help="go on with the run in --out DIR")
     add("--no-plots", action="store_true", help="draw no pictures")

@@ -38,6 +38,17 @@ def print_lines(args: argparse.Namespace, solution: Any, out: Path) -> None:
     print(f"run folder     {out}", flush=True)
 
 
+def find_certificate(solution: Any) -> Any:
+    """What the answer on a grid is worth on points; None where there are none."""
+    from nashfield.dynamics.discretised import DiscretisedGame
+
+    if not isinstance(solution.game, DiscretisedGame):
+        return None
+    from nashfield.metrics import exploitability
+
+    return exploitability(solution.game.game, solution.game.control(solution.policy), method="grid")
+
+
 def print_anarchy(anarchy: dict[str, float | None] | None, solution: Any) -> None:
     """Prints the price of anarchy of a stationary game, or how to get it."""
     from nashfield.games.base import StationaryGame
@@ -57,7 +68,11 @@ def print_anarchy(anarchy: dict[str, float | None] | None, solution: Any) -> Non
 
 
 def summary(
-    args: argparse.Namespace, solution: Any, out: Path, anarchy: dict[str, float | None] | None
+    args: argparse.Namespace,
+    solution: Any,
+    out: Path,
+    anarchy: dict[str, float | None] | None = None,
+    certificate: Any = None,
 ) -> dict[str, Any]:
     """The object that --json prints."""
     found = {
@@ -72,6 +87,9 @@ def summary(
         found["gradient_norm"] = _finite(solution.gradient_norm)
     if anarchy is not None:
         found["price_of_anarchy"] = anarchy
+    if certificate is not None:
+        numbers = {"value": certificate.value, "error": certificate.error}
+        found["on_points"] = {name: _finite(float(x)) for name, x in numbers.items()}
     return found | {
         "seconds": solution.stats["seconds"],
         "compile_seconds": solution.stats["compile_seconds"],

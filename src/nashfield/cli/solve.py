@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nashfield.cli import ERROR, prepare, report
+from nashfield.cli.grid import on_grid
 from nashfield.cli.parser import DEFAULT_GRADIENT_STEPS, DEFAULT_ITERATIONS, DEFAULT_TOLERANCE
 from nashfield.registry import SOLVERS, find
 from nashfield.results import NashfieldError, Result
@@ -21,6 +22,8 @@ def main(args: argparse.Namespace) -> int:
     if args.resume and args.out is None:
         raise NashfieldError("--resume goes on with the run in --out DIR: say which")
     game = load_game(args.game, dict(args.set))
+    if args.grid:
+        game = on_grid(args.game, game, dict(args.grid))
     solver = load_solver(args.solver, dict(args.solver_set))
     _check_solves(args, game, solver)
     _fill_in(args, game, solver)
@@ -33,7 +36,7 @@ def main(args: argparse.Namespace) -> int:
         from nashfield.run import failure
 
         if args.json:
-            print(json.dumps(report.summary(args, solution, out, None)))
+            print(json.dumps(report.summary(args, solution, out)))
         print(f"nashfield: error: {failure(solution, out)}", file=sys.stderr)
         return ERROR
     if not args.json:
@@ -46,10 +49,12 @@ def main(args: argparse.Namespace) -> int:
         from nashfield.plotting import save_pictures
 
         pictures = save_pictures(solution, out)
-    anarchy = report.find_anarchy(solution)
+    anarchy, certificate = report.find_anarchy(solution), report.find_certificate(solution)
     if args.json:
-        print(json.dumps(report.summary(args, solution, out, anarchy)))
+        print(json.dumps(report.summary(args, solution, out, anarchy, certificate)))
         return 0
+    if certificate is not None:
+        print(f"on points      {certificate}")
     report.print_anarchy(anarchy, solution)
     if pictures:
         print("pictures       " + " ".join(str(path) for path in pictures))
@@ -60,8 +65,13 @@ def _check_solves(args: argparse.Namespace, game: Any, solver: Any) -> None:
     """Raises NashfieldError, which names those that do, where the solver cannot take the game."""
     if isinstance(game, solver.games):
         return
+    from nashfield.games.continuous import ContinuousGame
+
     able = [name for name in sorted(SOLVERS) if isinstance(game, _games_of(name))]
-    raise NashfieldError(f"{args.solver} does not solve {args.game}; these do: {', '.join(able)}")
+    way_out = f"these do: {', '.join(able)}" if able else "no solver does as it is"
+    if isinstance(game, ContinuousGame):
+        way_out += "; on a grid all solvers of tables do: --grid num_cells=60 num_actions=21"
+    raise NashfieldError(f"{args.solver} does not solve {args.game}; {way_out}")
 
 
 def _fill_in(args: argparse.Namespace, game: Any, solver: Any) -> None:
@@ -118,7 +128,8 @@ def _how_to_go_on(args: argparse.Namespace, out: Path, saved: str) -> str:
     words = ["nashfield", "solve", args.game, "--solver", args.solver]
     for flag in ("iterations", "tolerance", "seed"):
         words += [f"--{flag}", str(getattr(args, flag))]
-    for flag, settings in (("--set", args.set), ("--solver-set", args.solver_set)):
+    flags = {"--set": args.set, "--solver-set": args.solver_set, "--grid": args.grid}
+    for flag, settings in flags.items():
         words += [flag, *(f"{name}={value}" for name, value in settings)] if settings else []
     words += ["--no-plots"] if args.no_plots else []
     words += ["--json"] if args.json else []
