@@ -78,6 +78,13 @@ def test_more_iterations_than_there_is_room_for(run, fails):
     fails(run(*PLAY, *SMALL, "--iterations", "41"), "41 iterations need capacity=41, not 40")
 
 
+def test_a_full_pool_is_said_to_be_full(run):
+    line = ("solve", "linear-quadratic", "--solver", "fictitious-play", "--no-plots", *SMALL)
+    _, out, _ = run(*line)
+    assert "40 iterations" in out
+    assert "was not reached: start anew with --solver-set capacity=400" in out
+
+
 def test_solvers_of_tables_do_not_solve_it(run, fails):
     fails(run("solve", "linear-quadratic"), "auto does not solve linear-quadratic", "fixed-point")
 

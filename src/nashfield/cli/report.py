@@ -31,10 +31,11 @@ def print_lines(args: argparse.Namespace, solution: Any, out: Path) -> None:
     if "gradient_norm" in solution.history:
         print(f"gradient norm  {solution.gradient_norm:.6g}")
     if solution.result is not Result.CONVERGED and args.tolerance > 0:
-        print(
-            f"the tolerance {args.tolerance:g} was not reached: go on with more --iterations and "
-            "--resume, or try another --seed or --solver"
-        )
+        most = solution.solver.most_iterations(solution.game)
+        way_out = "go on with more --iterations and --resume, or try another --seed or --solver"
+        if most is not None and int(solution.num_steps) >= most:
+            way_out = f"start anew with --solver-set capacity={10 * most}, or try another --solver"
+        print(f"the tolerance {args.tolerance:g} was not reached: {way_out}")
     print(f"run folder     {out}", flush=True)
 
 
