@@ -34,6 +34,7 @@ _NUM_GROWTHS = 8
 _NUM_CELLS = {1: 200, 2: 40}
 _NUM_ACTIONS = {1: 21, 2: 9}
 _NUM_NODES = {1: 7, 2: 3}
+_NUM_MOVES = 65
 
 
 class GridOptions(eqx.Module):
@@ -94,9 +95,9 @@ def grid_gain(
     fixed = options.low is not None or options.high is not None
     low, high = np.broadcast_to(low, dim), np.broadcast_to(high, dim)
     num_actions = options.num_actions or _NUM_ACTIONS.get(game.control_dim, 5)
+    sizes = _sizes(game, look)
     for _ in range(_NUM_GROWTHS):
         cells = grid_of(game, shape, low, high)
-        sizes = _sizes(game, cells, look)
         value, lost = _pass(game, policy, flow, cells, look.reach, num_actions, *sizes)
         if fixed or not float(lost) > _MAX_LOST:
             break
@@ -108,7 +109,6 @@ def grid_gain(
             f"{low} and {high}: pass low and high, or take method='learned'"
         )
     half = grid_of(game, tuple(max(n // 2, 2) for n in shape), low, high)
-    sizes = _sizes(game, half, look)
     coarse, _ = _pass(game, policy, flow, half, look.reach, num_actions, *sizes)
     if not np.isfinite([float(value), float(coarse)]).all():
         raise GameError(
@@ -165,14 +165,11 @@ def _pass(
     return gain, jnp.maximum(lost, jnp.max(trip.lost))
 
 
-def _sizes(game: ContinuousGame, cells: Cells, look: _Look) -> tuple[ActNoise, int, int]:
+def _sizes(game: ContinuousGame, look: _Look) -> tuple[ActNoise, int, int]:
     """Static sizes: noise of actions, nodes of a push, nodes of an expectation."""
     if look.move == 0:
         return look.act_noise, 1, 1
-    # Nodes over 12 standard deviations, so close that what they push leaves no gaps between cells.
-    wanted = 12 * look.move / float(np.min(np.asarray(cells.width)))
-    num_moves = next((n for n in (17, 33, 65, 129) if n >= wanted), 257)
-    return look.act_noise, num_moves, _NUM_NODES.get(game.noise_dim, 3)
+    return look.act_noise, _NUM_MOVES, _NUM_NODES.get(game.noise_dim, 3)
 
 
 def _look(game: ContinuousGame, policy: Any, flow: AbstractFlow | None, key: PRNGKeyArray) -> _Look:

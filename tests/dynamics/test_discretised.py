@@ -1,0 +1,141 @@
+"""Games on points as games on cells, and their policies back on points."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import nashfield as nf
+from nashfield.policies import GridActions, GridControl
+from nashfield.results import ParameterError
+
+BAR = {"horizon": 5, "c_m": 0.3}
+
+
+class Windy(nf.ContinuousGame):
+    """Moves that depend on the crowd and on time, actions that pay by what the crowd does."""
+
+    horizon: int = 3
+    state_dim: int = 1
+    control_dim: int = 1
+
+    @property
+    def domain(self):
+        return np.zeros(1), np.ones(1)
+
+    @property
+    def control_bounds(self):
+        return np.full(1, -0.5), np.full(1, 0.5)
+
+    def initial(self):
+        return nf.Uniform(np.full(1, 0.2), np.full(1, 0.6))
+
+    def step(self, t, x, a, mean_field, noise):
+        return jnp.clip(x + 0.3 * a + 0.1 * (mean_field.mean() - x) * t + 0.05 * noise, 0, 1)
+
+    def reward(self, t, x, a, mean_field):
+        return jnp.sum(a * mean_field.mean_action() - a**2 - x)
+
+
+def test_it_keeps_the_protocol():
+    game = nf.discretise(nf.games.BeachBarLine(**BAR), num_cells=12, num_actions=5)
+    assert game.moves is not None
+    nf.testing.check_game(game)
+    windy = nf.discretise(Windy(), num_cells=10, num_actions=3)
+    assert windy.moves is None
+    nf.testing.check_game(windy)
+
+
+def test_moves_keep_the_mean_and_rewards_are_those_at_the_centres():
+    points = Windy()
+    game = nf.discretise(points, num_cells=40, num_actions=5)
+    flow = nf.population_flow(game, nf.random_policy(game, key=jax.random.key(0)))
+    mean_field = flow[1]
+    centres, actions = np.asarray(game.cells.centres)[:, 0], np.linspace(-0.5, 0.5, 5)
+    mean = np.asarray(mean_field.states) @ centres
+    expected = np.asarray(game.transition(1, mean_field).expect(jnp.asarray(centres)))
+    x, a = centres[15:25, None], actions[None]  # away from the walls
+    assert expected[15:25] == pytest.approx(x + 0.3 * a + 0.1 * (mean - x), abs=1e-9)
+    played = np.sum(np.asarray(mean_field.joint) * actions)
+    reward = np.asarray(game.reward(1, mean_field))
+    assert reward == pytest.approx(actions * played - actions**2 - centres[:, None])
+
+
+def test_fictitious_play_on_the_beach():
+    """Exploitability falls as 1 / k or faster, and the policy is as good on points."""
+    points = nf.games.BeachBarLine(**BAR)
+    game = nf.discretise(points, num_cells=40, num_actions=21)
+    history = nf.solve(game, nf.FictitiousPlay(), num_iterations=64).history["exploitability"]
+    assert history[16] < history[4] / 3
+    assert history[64] < history[16] / 3
+
+
+def test_the_linear_quadratic_equilibrium_is_found():
+    points = nf.games.LinearQuadratic(horizon=5)
+    exact = points.equilibrium()
+    game = nf.discretise(
+        points, num_cells=60, num_actions=61, low=-2.5, high=2.5, action_low=-0.6, action_high=0.6
+    )
+    solution = nf.solve(game, nf.OnlineMirrorDescent(learning_rate=20.0), num_iterations=60)
+    means = np.asarray(solution.flow.states) @ np.asarray(game.cells.centres)[:, 0]
+    assert np.abs(means - np.asarray(exact.flow.means())[:, 0]).max() < 0.02
+    control = game.control(solution.policy).certain()
+    found = nf.exploitability(points, control, "grid", num_cells=50)
+    assert float(found) < 0.02
+
+
+def test_a_control_plays_the_table():
+    game = nf.discretise(nf.games.BeachBarLine(**BAR), num_cells=10, num_actions=5)
+    table = np.asarray(nf.random_policy(game, key=jax.random.key(1)))
+    control = game.control(table)
+    assert isinstance(control, GridControl)
+    centre = game.cells.centres[4]
+    noise = jax.random.normal(jax.random.key(0), (20_000, 1))
+    drawn = np.asarray(jax.vmap(lambda z: control.action(2, centre, z))(noise))[:, 0]
+    actions = np.linspace(-0.2, 0.2, 5)
+    shares = [(np.abs(drawn - a) < 1e-9).mean() for a in actions]
+    assert shares == pytest.approx(table[2, 4], abs=4 * 0.5 / np.sqrt(20_000))
+    mean = control.certain()
+    assert isinstance(mean, GridActions)
+    assert float(mean.action(2, centre, noise[0])[0]) == pytest.approx(table[2, 4] @ actions)
+    assert float(mean.log_density(2, centre, mean.action(2, centre, noise[0]))) == np.inf
+    with pytest.raises(ValueError, match="finitely many actions"):
+        control.log_density(0, centre, jnp.zeros(1))
+
+
+def test_a_certain_table_is_interpolated_in_the_plane():
+    points = nf.games.FourRoomsPlane(horizon=1)
+    game = nf.discretise(points, num_cells=20, num_actions=3)
+    assert game.num_states == 400
+    assert game.display.walls.sum() == 60
+    table = np.zeros((1, 400, 9))
+    column = np.unravel_index(np.arange(400), (20, 20))[0]
+    table[0, np.arange(400), np.where(column < 3, 5, 8)] = 1  # (0, .6), then (.6, .6)
+    control = game.control(table)
+    x = jnp.array([0.075, 0.05])  # midway between the centres .0625 and .0875
+    for noise in ([0.0, 0.0], [1.5, -2.0]):
+        assert np.asarray(control.action(0, x, jnp.array(noise))) == pytest.approx([0.3, 0.6])
+
+
+def test_walls_are_kept_on_the_grid():
+    game = nf.discretise(nf.games.FourRoomsPlane(horizon=3), num_cells=20, num_actions=3)
+    flow = nf.population_flow(game, nf.uniform_policy(game))
+    assert np.asarray(flow.states)[:, game.display.walls].max() == 0
+    assert np.asarray(flow.states).sum(1) == pytest.approx(np.ones(4))
+
+
+def test_what_cannot_be_discretised():
+    bar, linear = nf.games.BeachBarLine(**BAR), nf.games.LinearQuadratic(horizon=2)
+    with pytest.raises(ParameterError, match="domain is infinite: pass low"):
+        nf.discretise(linear, num_cells=10, num_actions=5, action_low=-1, action_high=1)
+    with pytest.raises(ParameterError, match="actions have no bounds: pass action_low"):
+        nf.discretise(linear, num_cells=10, num_actions=5, low=-1, high=1)
+    with pytest.raises(ParameterError, match="action_low must be less than action_high"):
+        nf.discretise(bar, num_cells=10, num_actions=5, action_low=1)
+    with pytest.raises(ParameterError, match="num_actions must be"):
+        nf.discretise(bar, num_cells=10, num_actions=(2, 2))
+    with pytest.raises(ParameterError, match="num_cells must be"):
+        nf.discretise(bar, num_cells=(4, 4), num_actions=3)
+    game = nf.discretise(bar, num_cells=10, num_actions=3)
+    with pytest.raises(ValueError, match=r"the table must have shape \(5, 10, 3\)"):
+        game.control(np.ones((5, 10, 4)) / 4)
