@@ -15,7 +15,7 @@ import nashfield as nf
         (nf, "qqqq", "has no attribute 'qqqq'$"),
         (nf, "__qqqq__", "has no attribute '__qqqq__'$"),
         (nf.games, "MalwarSpread", "did you mean 'MalwareSpread' or"),
-        (nf.games, "Qqqq", "known are: BeachBar, BuildingEvacuation"),
+        (nf.games, "Qqqq", "known are: BeachBar, BeachBarLine"),
         (nf.games, "qqqq", "has no attribute 'qqqq'$"),
         (nf.solvers, "FictitousPlay", "did you mean 'FictitiousPlay'?"),
         (nf.solvers, "qqqq", "has no attribute 'qqqq'$"),
