@@ -6,5 +6,5 @@ folder=${1:-"$(dirname "$0")/.peers"}
 "${PYTHON:-python3}" -m venv "$folder"
 "$folder/bin/python" -m pip install --quiet --upgrade pip
 "$folder/bin/python" -m pip install --quiet "torch==2.13.0"
-"$folder/bin/python" -m pip install --quiet "mfglib==0.3.0" "open_spiel==2.0.2" "bench-mfg-suite==0.1.3"
-"$folder/bin/python" -c "import benchmfg, mfglib, pyspiel; print('peers ready:', mfglib.__version__)"
+"$folder/bin/python" -m pip install --quiet "mfglib==0.3.0" "open_spiel==2.0.2" "bench-mfg-suite==0.1.3" "zuko==1.6.0"
+"$folder/bin/python" -c "import benchmfg, mfglib, pyspiel, zuko; print('peers ready:', mfglib.__version__)"

@@ -1,6 +1,7 @@
 """Normalizing flows fitted to samples by maximum likelihood."""
 
 import dataclasses
+import math
 from typing import Any
 
 import equinox as eqx
@@ -160,18 +161,20 @@ class MaximumLikelihood(eqx.Module):
 
             def at(states: Array, condition: Array) -> Array:
                 z, log_det = jax.vmap(lambda u: forward(u, condition))(states)
-                return base_log_density(z, base) + log_det
+                return (base_log_density(z, base) + log_det).astype(jnp.float32)
 
             return -jnp.mean(jax.vmap(at)(x, times))
 
         def step(carry, number):
             weights, state, mean = carry
-            unit = jax.random.uniform(jax.random.fold_in(key, number), (size, per_time))
+            unit = jax.random.uniform(
+                jax.random.fold_in(key, number), (size, per_time), jnp.float32
+            )
             index = jnp.minimum((unit * num_agents).astype(int), num_agents - 1)
             batch = jnp.take_along_axis(train, index[..., None], 1)
             value, gradient = jax.value_and_grad(loss)(weights, batch)
             updates, state = optimiser.update(gradient, state, weights)
-            fall = (1 + jnp.cos(np.pi * number / total)) / 2
+            fall = (1 + jnp.cos(number.astype(jnp.float32) * (math.pi / total))) / 2
             now = rate * (_FINAL_RATE + (1 - _FINAL_RATE) * fall)
             weights = jax.tree.map(lambda w, u: w + now * u, weights, updates)
             memory = jnp.minimum(_MEMORY, (number + 1.0) / (number + 10.0)).astype(jnp.float32)

@@ -1,5 +1,6 @@
 """Gaussian mean fields, and mixtures of them."""
 
+import math
 from collections.abc import Callable
 
 import equinox as eqx
@@ -78,7 +79,7 @@ class Gaussian(AbstractMeanField):
         rest = x - jnp.asarray(self.location)
         _, total = _loop(dim, eliminate, (rest, jnp.zeros_like(rest[..., 0])))
         diagonal = jnp.diag(root)
-        total = total - jnp.sum(jnp.log(diagonal)) - dim / 2 * np.log(2 * np.pi)
+        total = total - jnp.sum(jnp.log(diagonal)) - dim / 2 * math.log(2 * math.pi)
         return jnp.where(jnp.all(diagonal > 0), total, jnp.nan)
 
     @property

@@ -10,6 +10,7 @@ and all of it lies inside; on a periodic one with its copies one period away.
 """
 
 import functools
+import math
 
 import equinox as eqx
 import jax
@@ -43,8 +44,8 @@ class Space(eqx.Module):
     periodic: bool = eqx.field(static=True, default=False)
 
     def log_kernel(
-        self, x: Float[Array, "*a D"], y: Float[Array, "*a D"], width: Float[Array, "D"]
-    ) -> Float[Array, "*a D"]:
+        self, x: Float[Array, "*#a D"], y: Float[Array, "*#a D"], width: Float[Array, "D"]
+    ) -> Array:
         """Log of exp(-(x - y)^2 / (2 width^2)) a coordinate, summed over the images of `y`."""
 
         def bump(gap: Array) -> Array:
@@ -84,11 +85,11 @@ def bandwidth(states: Float[Array, "N D"], space: Space) -> Float[Array, "D"]:
     factor = (4 / ((dim + 2) * num_agents)) ** (1 / (dim + 4))
     if space.periodic and space.low is not None and space.high is not None:
         period = space.high - space.low
-        angle = 2 * np.pi * (states - states[0]) / period
+        angle = 2 * math.pi * (states - states[0]) / period
         length = jnp.hypot(jnp.mean(jnp.cos(angle), 0), jnp.mean(jnp.sin(angle), 0))
         length = jnp.clip(length, jnp.finfo(states.dtype).tiny, 1)
-        spread = jnp.sqrt(-2 * jnp.log(length)) / (2 * np.pi)
-        deviation = period * jnp.minimum(spread, np.sqrt(1 / 12))
+        spread = jnp.sqrt(-2 * jnp.log(length)) / (2 * math.pi)
+        deviation = period * jnp.minimum(spread, math.sqrt(1 / 12))
         return factor * jnp.where(jnp.all(states == states[0], 0), 0, deviation)
     # From the first agent: equal states give 0 to the last bit.
     return factor * jnp.std(states - states[0], 0)
@@ -121,7 +122,7 @@ def summed_log_density(
 
     start = jnp.full(x.shape[:-1], -jnp.inf, jnp.result_type(x, states))
     total, _ = jax.lax.scan(add, start, (blocks, there))
-    total = total - jnp.log(num_agents) - jnp.sum(jnp.log(width)) - dim / 2 * np.log(2 * np.pi)
+    total = total - jnp.log(num_agents) - jnp.sum(jnp.log(width)) - dim / 2 * math.log(2 * math.pi)
     total = jnp.where(jnp.all(width > 0), total, jnp.nan)
     return jnp.where(space.inside(x), total, -jnp.inf)
 
@@ -170,7 +171,7 @@ class Table(eqx.Module):
         grid = first + cell * jnp.arange(num_points)[:, None]
         kernels = space.log_kernel(grid[:, None], grid[None], width)
         logs = _convolve(shares, [kernels[..., d] for d in range(dim)])
-        logs = logs - jnp.sum(jnp.log(width)) - dim / 2 * np.log(2 * np.pi)
+        logs = logs - jnp.sum(jnp.log(width)) - dim / 2 * math.log(2 * math.pi)
         return cls(logs, first, cell, width, _REACH * ideal, space)
 
     def log_density(self, x: Float[Array, "*batch D"]) -> Float[Array, "*batch"]:
@@ -222,7 +223,7 @@ def _convolve(shares: Array, kernels: list[Array]) -> Array:
         best = jax.lax.map(lambda row: jnp.max(row[:, None] + rest, 0), kernel)  # noqa: B023
         largest = jnp.moveaxis(best.reshape(len(kernel), *largest.shape[1:]), 0, -1)
     summed = jnp.log(jnp.maximum(total, _TINY))
-    return jnp.where(total > _TINY, summed, jnp.minimum(largest, np.log(_TINY)))
+    return jnp.where(total > _TINY, summed, jnp.minimum(largest, math.log(_TINY)))
 
 
 def _cubic(place: Array) -> Array:

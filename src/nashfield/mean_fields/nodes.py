@@ -30,8 +30,8 @@ def average(
 def normal_nodes(dim: int) -> tuple[Float[np.ndarray, "Q D"], Float[np.ndarray, "Q"]]:
     """For means over N(0, I) on R^D: Gauss-Hermite up to D = 3, quasi-random points beyond.
 
-    The quasi-random points come in pairs +-z and are turned and stretched until their covariance
-    is I, so that polynomials of degree 3 have their exact means.
+    These are made from Sobol's, come in pairs +-z, and are turned and stretched until their
+    covariance is I, so that polynomials of degree 3 have their exact means.
 
     Args:
         dim: D.
@@ -40,8 +40,7 @@ def normal_nodes(dim: int) -> tuple[Float[np.ndarray, "Q D"], Float[np.ndarray, 
         return _tensor(*np.polynomial.hermite_e.hermegauss(_GAUSS[dim]), dim)
     from scipy.special import ndtri
 
-    half = ndtri(kronecker(_NUM_QUASI // 2, dim))
-    points = np.concatenate([half, -half])
+    points = ndtri(sobol_pairs(_NUM_QUASI, dim))
     root = np.linalg.cholesky(points.T @ points / len(points))
     return np.linalg.solve(root, points.T).T, np.full(len(points), 1 / len(points))
 
@@ -50,7 +49,7 @@ def normal_nodes(dim: int) -> tuple[Float[np.ndarray, "Q D"], Float[np.ndarray, 
 def uniform_nodes(dim: int) -> tuple[Float[np.ndarray, "Q D"], Float[np.ndarray, "Q"]]:
     """For means over the box [0, 1]^D: Gauss-Legendre up to D = 3, quasi-random points beyond.
 
-    The quasi-random points come in pairs x and 1 - x, so that linear functions have exact means.
+    These are Sobol's, in pairs x and 1 - x, so that linear functions have exact means.
 
     Args:
         dim: D.
@@ -58,26 +57,22 @@ def uniform_nodes(dim: int) -> tuple[Float[np.ndarray, "Q D"], Float[np.ndarray,
     if dim in _GAUSS:
         nodes, weights = np.polynomial.legendre.leggauss(_GAUSS[dim])
         return _tensor((nodes + 1) / 2, weights, dim)
-    half = kronecker(_NUM_QUASI // 2, dim)
-    points = np.concatenate([half, 1 - half])
+    points = sobol_pairs(_NUM_QUASI, dim)
     return points, np.full(len(points), 1 / len(points))
 
 
-def kronecker(num_points: int, dim: int) -> Float[np.ndarray, "Q D"]:
-    """Points that fill the open box (0, 1)^D evenly: the fractional parts of 1/2 + n a.
-
-    a = (1/g, 1/g^2, ...) with g^{D+1} = g + 1, the golden ratio and its generalisations (M.
-    Roberts, "The unreasonable effectiveness of quasirandom sequences", 2018).
+@functools.lru_cache(maxsize=32)
+def sobol_pairs(num_points: int, dim: int) -> Float[np.ndarray, "Q D"]:
+    """Sobol's points in the middles of their cells, and each of them mirrored at the centre.
 
     Args:
-        num_points: how many.
+        num_points: how many, a power of two.
         dim: D.
     """
-    ratio = 2.0
-    for _ in range(64):
-        ratio = (1 + ratio) ** (1 / (dim + 1))
-    steps = ratio ** -np.arange(1.0, dim + 1)
-    return np.clip((0.5 + np.arange(1, num_points + 1)[:, None] * steps) % 1, 1e-9, 1 - 1e-9)
+    from scipy.stats import qmc
+
+    half = qmc.Sobol(dim, scramble=False).random(num_points // 2) + 1 / num_points
+    return np.concatenate([half, 1 - half])
 
 
 def _tensor(nodes: np.ndarray, weights: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarray]:

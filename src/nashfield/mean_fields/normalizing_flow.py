@@ -1,5 +1,6 @@
 """Time-conditioned normalizing flows: a whole mean-field flow as one learnt change of variables."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from nashfield.mean_fields.base import AbstractFlow, AbstractMeanField
-from nashfield.mean_fields.nodes import average, kronecker
+from nashfield.mean_fields.nodes import average, sobol_pairs
 from nashfield.mean_fields.points import check_states
 from nashfield.typing import Array, Time
 
@@ -102,7 +103,7 @@ class NormalizingFlow(AbstractFlow):
 
         def summary(t: Array) -> tuple[Array, Array]:
             law = flow.law(t)
-            return jnp.log(law._mass()), law.expect(lambda x: x)
+            return jnp.log(law._mass()), law.expect(lambda x: x).astype(jnp.float32)
 
         log_mass, means = jax.lax.map(summary, jnp.arange(size))
         return eqx.tree_at(lambda f: (f.log_mass, f.means), flow, (log_mass, means))
@@ -206,12 +207,13 @@ class NormalizingMeanField(AbstractMeanField):
         condition = self.flow.condition(self.t)
         standard = (x - self.flow.centre) / self.flow.scale
         forward = self.flow.bijection.transform_and_log_det
-        return jax.vmap(lambda u: forward(u, condition))(standard)
+        z, log_det = jax.vmap(lambda u: forward(u, condition))(standard)
+        return z.astype(jnp.float32), log_det.astype(jnp.float32)
 
     def _states(self, z: Float[Array, "n D"]) -> Float[Array, "n D"]:
         condition = self.flow.condition(self.t)
         back = jax.vmap(lambda z: self.flow.bijection.inverse(z, condition))(z)
-        return self.flow.centre + self.flow.scale * back
+        return self.flow.centre + self.flow.scale * back.astype(jnp.float32)
 
     def _inside(self, x: Float[Array, "*batch D"]) -> Array:
         if self.flow.low is None or self.flow.high is None:
@@ -224,7 +226,7 @@ class NormalizingMeanField(AbstractMeanField):
         return jnp.clip(x, self.flow.low, self.flow.high)
 
 
-def scaled_time(t: Time, size: int) -> Float[Array, ""]:
+def scaled_time(t: Any, size: int) -> Float[Array, "*batch"]:
     """2 t / T - 1, where `size` = T + 1."""
     return jnp.asarray(t, jnp.float32) * (2 / max(size - 1, 1)) - 1
 
@@ -233,7 +235,7 @@ def base_log_density(z: Float[Array, "*batch D"], base: str) -> Float[Array, "*b
     """Log density of the base; of the uniform one at points of the box."""
     if base == "uniform":
         return jnp.zeros(z.shape[:-1], z.dtype)
-    return -0.5 * jnp.sum(z**2, -1) - z.shape[-1] / 2 * np.log(2 * np.pi)
+    return -0.5 * jnp.sum(z**2, -1) - z.shape[-1] / 2 * math.log(2 * math.pi)
 
 
 def _base_nodes(dim: int, base: str) -> tuple[np.ndarray, np.ndarray]:
@@ -244,8 +246,7 @@ def _base_nodes(dim: int, base: str) -> tuple[np.ndarray, np.ndarray]:
         z = _REACH * (2 * middle - 1)
         weights = np.exp(-0.5 * z[:, 0] ** 2)
         return z, weights / weights.sum()
-    half = kronecker(_NUM_POINTS // 2, dim)
-    points = np.concatenate([half, 1 - half])
+    points = sobol_pairs(_NUM_POINTS, dim)
     if base == "normal":
         from scipy.special import ndtri as quantile
 

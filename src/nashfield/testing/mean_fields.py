@@ -22,7 +22,7 @@ _MASS = 0.02
 _SHARE = 0.05
 
 
-def check_mean_field(law: Any, *, key: PRNGKeyArray) -> None:
+def check_mean_field(law: Any, *, domain: tuple[Any, Any] | None = None, key: PRNGKeyArray) -> None:
     """Checks the law of a population at one time.
 
     Samples, means of functions, and the mean state agree within standard errors; log densities keep
@@ -33,6 +33,8 @@ def check_mean_field(law: Any, *, key: PRNGKeyArray) -> None:
 
     Args:
         law: an AbstractMeanField that has a density, or a FiniteMeanField.
+        domain: least and greatest states, between which the density is integrated; needed on a
+            torus, where it repeats itself. None for a box around the samples.
         key: for the samples.
 
     Raises:
@@ -59,7 +61,7 @@ def check_mean_field(law: Any, *, key: PRNGKeyArray) -> None:
     _check_moments(name, law, mean, states)
     _check_density(name, law, drawn[:6])
     if len(mean) in _GRID:
-        _check_mass(name, law, states)
+        _check_mass(name, law, states, domain)
 
 
 def _check_moments(name: str, law: AbstractMeanField, mean: np.ndarray, states: np.ndarray) -> None:
@@ -105,12 +107,15 @@ def _check_density(name: str, law: AbstractMeanField, states: Any) -> None:
             raise CheckError(f"{name}.log_density under {how} is {found}, but {logs} without")
 
 
-def _check_mass(name: str, law: AbstractMeanField, states: np.ndarray) -> None:
-    """Mass and shares of the density, by midpoints of a grid around the samples."""
+def _check_mass(name: str, law: AbstractMeanField, states: np.ndarray, domain: Any) -> None:
+    """Mass and shares of the density, by midpoints of a grid."""
     dim = states.shape[-1]
-    low, high = states.min(0), states.max(0)
-    reach = 0.3 * (high - low)
-    low, high = low - reach, high + reach
+    if domain is None:
+        low, high = states.min(0), states.max(0)
+        reach = 0.3 * (high - low)
+        low, high = low - reach, high + reach
+    else:
+        low, high = (np.asarray(side, float) for side in domain)
     num_cells = _GRID[dim]
     cell = (high - low) / num_cells
     axes = low + cell * (np.arange(num_cells)[:, None] + 0.5)

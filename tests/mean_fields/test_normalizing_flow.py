@@ -1,0 +1,415 @@
+"""Normalizing flows: their splines, fits to laws that are known, domains, and what is refused."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import ndtr
+
+from nashfield.mean_fields import (
+    Flow,
+    Gaussian,
+    MaximumLikelihood,
+    NormalizingFlow,
+    Particles,
+    fit_normalizing_flow,
+)
+from nashfield.mean_fields.splines import Spline, spline_bijection
+from nashfield.results import ParameterError
+
+RNG = np.random.default_rng(0)
+SMALL = {"num_bins": 8, "width": 16, "depth": 1, "batch_size": 256, "look_every": 50}
+BOX = (np.array([0.0, -1.0]), np.array([0.5, 1.0]))
+
+
+def spline(tails, scale=1.5, num_bins=6, seed=0):
+    size = Spline.num_parameters(num_bins, tails)
+    raw = scale * np.random.default_rng(seed).normal(size=size)
+    return Spline.of(jnp.asarray(raw), num_bins, tails)
+
+
+@pytest.mark.parametrize("tails", [True, False])
+def test_splines_increase_and_have_their_inverse(tails):
+    x = jnp.linspace(-7, 7, 4001) if tails else jnp.linspace(0, 1, 4001)
+    one = spline(tails)
+    y, log_slope = jax.vmap(one.forward)(x)
+    assert np.all(np.diff(y) > 0)
+    back, log_back = jax.vmap(one.inverse)(y)
+    np.testing.assert_allclose(back, x, atol=1e-9)
+    np.testing.assert_allclose(log_back, -log_slope, atol=1e-6)
+    slope = jax.vmap(jax.grad(lambda x: one.forward(x)[0]))(x[1:-1])
+    np.testing.assert_allclose(np.log(slope), log_slope[1:-1], atol=1e-9)
+    if tails:
+        np.testing.assert_array_equal(y[np.abs(x) > 5], x[np.abs(x) > 5])
+        assert np.max(np.abs(np.diff(log_slope))) < 0.5  # no jump where the identity begins
+    else:
+        np.testing.assert_allclose([y[0], y[-1]], [0, 1], atol=1e-12)
+
+
+def test_splines_take_their_knots():
+    """Values and slopes at knots, put together by hand."""
+    num_bins = 4
+    raw = RNG.normal(size=3 * num_bins + 1)
+    share = lambda v: 1e-3 + (1 - 4e-3) * np.exp(v) / np.exp(v).sum()  # noqa: E731
+    x = np.concatenate([[0], np.cumsum(share(raw[:4]))])
+    y = np.concatenate([[0], np.cumsum(share(raw[4:8]))])
+    slope = 1e-3 + np.log1p(np.exp(raw[8:] + np.log(np.exp(1 - 1e-3) - 1)))
+    one = Spline.of(jnp.asarray(raw), num_bins, False)
+    for k in range(5):
+        value, log_slope = one.forward(jnp.asarray(x[k]))
+        np.testing.assert_allclose([value, log_slope], [y[k], np.log(slope[k])], atol=1e-7)
+
+
+def test_splines_of_zeros_are_the_identity():
+    for tails, x in ((True, -3.3), (False, 0.7)):
+        one = Spline.of(jnp.zeros(Spline.num_parameters(8, tails)), 8, tails)
+        np.testing.assert_allclose(one.forward(jnp.asarray(x)), [x, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize(("kind", "tails"), [("autoregressive", True), ("coupling", False)])
+def test_bijections_and_their_jacobians(kind, tails):
+    bijection = bijection_of(kind, tails)
+    condition = jnp.asarray([0.3])
+
+    @jax.jit
+    def both_ways(x):
+        y, log_det = bijection.transform_and_log_det(x, condition)
+        jacobian = jax.jacfwd(lambda x: bijection.transform(x, condition))(x)
+        other = bijection.transform(x, jnp.asarray([-1.0]))
+        return y, log_det, *bijection.inverse_and_log_det(y, condition), jacobian, other
+
+    for x in RNG.uniform(0.05, 0.95, (3, 3)):
+        y, log_det, back, log_back, jacobian, other = both_ways(x)
+        np.testing.assert_allclose(back, x, atol=1e-5)
+        np.testing.assert_allclose(log_back, -log_det, atol=1e-4)
+        np.testing.assert_allclose(log_det, np.linalg.slogdet(jacobian)[1], atol=1e-4)
+        assert np.max(np.abs(y - x)) > 0.01
+        assert not np.allclose(other, y)
+
+
+def bijection_of(kind, tails, num_layers=2):
+    sizes = {"num_layers": num_layers, "num_bins": 8, "width": 8, "depth": 1}
+    key = jax.random.key(0)
+    bijection = spline_bijection(3, kind=kind, **sizes, tails=tails, key=key)
+    grow = lambda leaf: 4 * leaf if eqx.is_inexact_array(leaf) else leaf  # noqa: E731
+    return jax.tree.map(grow, bijection)
+
+
+def lq_flow(num_agents, seed):
+    """Uniform on [-1, 1], contracted to .5 with noise; states, and the exact log density at t."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, num_agents)
+    states, laws = [x], [(0.0, 1.0, 0.0)]
+    for _ in range(4):
+        centre, half, variance = laws[-1]
+        x = 0.7 * x + 0.15 + 0.05 * rng.standard_normal(num_agents)
+        states.append(x)
+        laws.append((0.7 * centre + 0.15, 0.7 * half, 0.49 * variance + 0.05**2))
+
+    return np.stack(states)[..., None].astype("float32"), exact_log_density(laws), laws
+
+
+def exact_log_density(laws):
+    def log_density(t, x):
+        centre, half, variance = laws[t]
+        if t == 0:
+            return np.where(np.abs(x) <= 1, -np.log(2), -np.inf)
+        low, high = ((x - centre + side) / np.sqrt(variance) for side in (-half, half))
+        flip = low + high > 0  # differences of upper tails lose all digits
+        low, high = np.where(flip, -high, low), np.where(flip, -low, high)
+        return np.log(ndtr(high) - ndtr(low)) - np.log(2 * half)
+
+    return log_density
+
+
+def kl(flow, log_density, laws, t):
+    centre, half, variance = laws[t]
+    reach = half + 6 * np.sqrt(variance)
+    x = centre + reach * (2 * (np.arange(4000) + 0.5) / 4000 - 1)
+    exact = log_density(t, x)
+    gap = exact - np.asarray(flow[t].log_density(x[:, None]), float)
+    return np.sum(np.exp(exact) * gap) * 2 * reach / 4000
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    with jax.enable_x64(True):
+        states, log_density, laws = lq_flow(4000, 0)
+        options = {**SMALL, "num_steps": 1000, "learning_rate": 0.01}
+        return fit_normalizing_flow(states, key=jax.random.key(0), **options), log_density, laws
+
+
+def test_a_fit_comes_near_the_law(fitted):
+    flow, log_density, laws = fitted
+    found = [kl(flow, log_density, laws, t) for t in range(5)]
+    assert min(found) > -1e-3  # what the grid leaves out
+    assert np.mean(found) < 0.02
+    assert max(found[1:]) < 0.02
+    for t in range(5):
+        np.testing.assert_allclose(flow[t].mean(), laws[t][:1], atol=0.03)
+
+
+def test_reports_tell_how_a_fit_went(fitted):
+    report = fitted[0].report
+    looks = int(report.num_steps) // 50
+    assert 1 <= looks <= 20
+    assert np.all(np.isfinite(report.held_out_losses[:looks]))
+    assert np.all(np.isnan(report.held_out_losses[looks:]))
+    # The entropy of the exact laws, to which the cross entropy comes from above.
+    entropy = 0
+    for t, (centre, half, variance) in enumerate(fitted[2]):
+        reach = half + 8 * np.sqrt(variance)
+        x = centre + reach * (2 * (np.arange(4000) + 0.5) / 4000 - 1)
+        log_density = fitted[1](t, x)
+        there = np.isfinite(log_density)
+        entropy -= np.sum((np.exp(log_density) * log_density)[there]) * 2 * reach / 4000 / 5
+    assert np.nanmin(report.held_out_losses) == pytest.approx(entropy, abs=0.05)
+
+
+def test_precision_of_what_comes_out(fitted):
+    leaves = jax.tree.leaves(eqx.filter(fitted[0], eqx.is_inexact_array))
+    assert {leaf.dtype for leaf in leaves} == {np.dtype("float32")}
+    law = fitted[0][2]
+    assert law.sample(jax.random.key(0), 3).dtype == "float64"
+    assert law.log_density(jnp.zeros((2, 1))).dtype == "float64"
+    assert law.mean().dtype == "float64"
+    with jax.enable_x64(False):
+        assert law.sample(jax.random.key(0), 3).dtype == "float32"
+        assert law.log_density(np.zeros((2, 1), "float32")).dtype == "float32"
+
+
+def test_times_may_be_traced(fitted):
+    flow = fitted[0]
+    look = jax.jit(lambda t, x: flow[t].log_density(x))
+    for t in (0, 3):
+        x = jnp.asarray([0.1])
+        np.testing.assert_allclose(look(t, x), flow[t].log_density(x), rtol=1e-4)
+
+
+def test_fits_are_pure_and_vmapped_over_keys():
+    states = lq_flow(500, 1)[0]
+    fitter = MaximumLikelihood(**SMALL, num_steps=50)
+    keys = jax.random.split(jax.random.key(0), 2)
+    flows = eqx.filter_jit(
+        eqx.filter_vmap(lambda key, states: fitter.fit(states, key=key), in_axes=(0, None))
+    )(keys, jnp.asarray(states))
+    alone = fit_normalizing_flow(states, key=keys[1], **SMALL, num_steps=50)
+    np.testing.assert_allclose(flows.means[1], alone.means, atol=1e-4)
+    assert not np.allclose(flows.means[0], flows.means[1])
+
+
+def test_another_learning_rate_compiles_nothing():
+    num_traces = 0
+    states = jnp.asarray(lq_flow(100, 1)[0])
+
+    @eqx.filter_jit
+    def fit(fitter, key):
+        nonlocal num_traces
+        num_traces += 1
+        return fitter.fit(states, key=key).means
+
+    options = {**SMALL, "num_steps": 50}
+    found = [
+        fit(MaximumLikelihood(**options, learning_rate=rate), jax.random.key(0))
+        for rate in (0.01, 0.001)
+    ]
+    assert num_traces == 1
+    assert not np.allclose(*found)
+
+
+def test_a_fit_goes_on_from_another(fitted):
+    states = lq_flow(4000, 0)[0]
+    options = {**SMALL, "num_steps": 50, "learning_rate": 1e-4}
+    key = jax.random.key(1)
+    warm = fit_normalizing_flow(states, start=fitted[0], key=key, **options)
+    cold = fit_normalizing_flow(states, key=key, **options)
+    assert warm.report.held_out_losses[0] < cold.report.held_out_losses[0] - 0.1
+
+
+def test_fits_stop_early():
+    """A rate of nothing brings nothing better."""
+    options = {**SMALL, "num_steps": 2000, "patience": 2, "learning_rate": 0.0}
+    flow = fit_normalizing_flow(lq_flow(100, 1)[0], key=jax.random.key(0), **options)
+    assert int(flow.report.num_steps) == 150
+
+
+@pytest.mark.parametrize(
+    ("dim", "base"),
+    [
+        (1, "normal"),
+        (2, "uniform"),
+        pytest.param(1, "uniform", marks=pytest.mark.slow),
+        pytest.param(2, "normal", marks=pytest.mark.slow),
+    ],
+)
+def test_uniform_laws_on_a_box(dim, base):
+    domain = tuple(side[:dim] for side in BOX)
+    states = RNG.uniform(*domain, size=(1, 8000, dim))
+    options = {**SMALL, "width": 8, "num_steps": 600, "learning_rate": 0.02}
+    options["num_bins"] = 16
+    flow = fit_normalizing_flow(states, key=jax.random.key(0), domain=domain, base=base, **options)
+    # Before anything is cut off.
+    assert 1 - np.exp(float(flow.log_mass[0])) < (0.02 if base == "normal" else 1e-9)
+    law = flow[0]
+    drawn = law.sample(jax.random.key(1), 5000)
+    assert np.all((drawn >= domain[0]) & (drawn <= domain[1]))
+    outside = jnp.asarray([domain[1] + 1e-3, domain[0] - 2.0])
+    np.testing.assert_array_equal(law.log_density(outside), [-np.inf, -np.inf])
+    cells = [
+        low + (high - low) * (np.arange(200) + 0.5) / 200 for low, high in zip(*domain, strict=True)
+    ]
+    grid = np.stack(np.meshgrid(*cells, indexing="ij"), -1).reshape(-1, dim)
+    density = np.exp(np.asarray(law.log_density(jnp.asarray(grid))))
+    volume = np.prod(domain[1] - domain[0])
+    np.testing.assert_allclose(density.mean() * volume, 1, atol=5e-3)
+    # KL of the uniform law from it.
+    assert -np.log(density * volume).mean() < 0.05
+
+
+def test_what_leaks_is_cut_off_and_the_rest_scaled_up():
+    """The identity bijection: a normal law cut to a box."""
+    for dim in (1, 2):
+        bijection = bijection_of("coupling", True)
+        zero = lambda leaf: 0 * leaf if eqx.is_inexact_array(leaf) else leaf  # noqa: E731
+        sizes = {"num_layers": 1, "num_bins": 4, "width": 4, "depth": 1}
+        bijection = spline_bijection(
+            dim, kind="coupling", **sizes, tails=True, key=jax.random.key(0)
+        )
+        bijection = jax.tree.map(zero, bijection)
+        low, high = -np.ones(dim, "float32"), np.ones(dim, "float32") / 2
+        unit = np.ones(dim, "float32")
+        flow = NormalizingFlow.of(bijection, 0 * unit, unit, size=2, domain=(low, high))
+        side = ndtr(0.5) - ndtr(-1)
+        np.testing.assert_allclose(np.exp(flow.log_mass), side**dim, rtol=5e-3)
+        exact = -np.log(2 * np.pi) / 2 * dim - dim * np.log(side)
+        np.testing.assert_allclose(flow[1].log_density(jnp.zeros(dim)), exact, rtol=5e-3)
+        mean = (np.exp(-0.5) - np.exp(-0.125)) / np.sqrt(2 * np.pi) / side
+        np.testing.assert_allclose(flow[0].mean(), np.full(dim, mean), atol=5e-3)
+        drawn = np.asarray(flow[0].sample(jax.random.key(0), 20_000))
+        np.testing.assert_allclose(drawn.mean(0), mean, atol=0.015)
+        assert drawn.min() > -1
+        assert drawn.max() < 0.5
+
+
+@pytest.mark.parametrize(
+    ("kind", "num_layers"),
+    [pytest.param("autoregressive", 1, marks=pytest.mark.slow), ("coupling", 2)],
+)
+def test_a_crowd_in_two_dimensions_that_hangs_together(kind, num_layers):
+    """x_2 follows x_1; a flow that treats them apart would lose log(5) nats."""
+    noise = RNG.normal(size=(2, 6000, 2))
+    states = np.stack([noise[..., 0], noise[..., 0] + 0.2 * noise[..., 1]], -1)
+    options = {**SMALL, "num_steps": 400, "learning_rate": 0.01}
+    flow = fit_normalizing_flow(
+        states, key=jax.random.key(0), kind=kind, num_layers=num_layers, **options
+    )
+    entropy = 1 + np.log(2 * np.pi) + np.log(0.2)
+    assert np.nanmin(flow.report.held_out_losses) < entropy + 0.12
+    drawn = np.asarray(flow[1].sample(jax.random.key(1), 5000))
+    assert np.corrcoef(drawn.T)[0, 1] == pytest.approx(1 / np.sqrt(1.04), abs=0.02)
+
+
+def test_flowjax_bijections_are_taken():
+    from flowjax.bijections import Affine, Coupling
+
+    coupling = Coupling(
+        jax.random.key(0),
+        transformer=Affine(),
+        untransformed_dim=0,
+        dim=1,
+        cond_dim=1,
+        nn_width=8,
+        nn_depth=1,
+    )
+    states = np.stack([RNG.normal(size=(500, 1)), 3 + RNG.normal(size=(500, 1))])
+    options = {**SMALL, "num_steps": 300, "learning_rate": 0.03}
+    flow = fit_normalizing_flow(states, key=jax.random.key(0), kind=coupling, **options)
+    np.testing.assert_allclose(flow.means[:, 0], [0, 3], atol=0.3)
+
+
+def test_what_the_crowd_does_is_kept():
+    flow = Flow(Particles(jnp.asarray(lq_flow(50, 0)[0])), action_mean=jnp.arange(4.0)[:, None])
+    found = fit_normalizing_flow(flow, key=jax.random.key(0), **SMALL, num_steps=50)
+    assert len(found) == 5
+    np.testing.assert_array_equal(found[2].mean_action(), [2])
+    with pytest.raises(ValueError, match="what the crowd does is not known"):
+        found[4].mean_action()
+    with pytest.raises(IndexError):
+        found[5]
+
+
+GOOD = RNG.uniform(0, 0.5, (2, 10, 1))
+
+
+@pytest.mark.parametrize(
+    ("samples", "options", "message"),
+    [
+        (GOOD[0], {}, r"shape \(T \+ 1, N, D\) with N of at least 2 agents, not \(10, 1\)"),
+        (GOOD[:, :1], {}, r"at least 2 agents, not \(2, 1, 1\)"),
+        (np.where(np.arange(10)[:, None] == 3, np.nan, GOOD), {}, r"= \(0, 3, 0\) is not"),
+        (GOOD, {"domain": (np.zeros(2), np.ones(2))}, r"sides of shape \(1,\), not \(2,\)"),
+        (GOOD, {"domain": (np.ones(1), np.zeros(1))}, "low must lie below its high"),
+        (GOOD, {"domain": (np.zeros(1), np.full(1, 0.1))}, "samples lie outside of the domain"),
+        (GOOD, {"domain": (np.zeros(1), np.full(1, np.inf))}, "bounded in every coordinate"),
+        (GOOD, {"kind": "planar"}, "\"coupling\" or a flowjax bijection, not 'planar'"),
+        (GOOD, {"kind": len}, r"of shape \(1,\) and cond_shape \(1,\), not None"),
+        (GOOD, {"base": "cauchy"}, 'base must be "normal" or "uniform", not \'cauchy\''),
+        (GOOD, {"base": "uniform"}, 'base "uniform" needs a domain'),
+        (GOOD, {"num_layer": 2}, "no option 'num_layer': known are kind, base, num_layers"),
+        (GOOD, {"num_layers": 0}, "num_layers must be at least 1, not 0"),
+        (GOOD, {"held_out": 1.0}, "held_out must lie between 0 and 1, not 1.0"),
+        (Flow(Gaussian(np.zeros((2, 1)), np.ones((2, 1, 1)))), {}, "fitted to samples: draw them"),
+    ],
+)
+def test_bad_input(samples, options, message):
+    with pytest.raises((ValueError, ParameterError), match=message):
+        fit_normalizing_flow(samples, key=jax.random.key(0), **options)
+
+
+def test_states_of_another_dimension(fitted, without_type_checks):
+    with pytest.raises(ValueError, match=r"normalizing flow's law lives on R\^1"):
+        fitted[0][0].log_density(np.zeros(2))
+
+
+@pytest.mark.slow
+def test_the_equilibrium_flow_of_the_linear_quadratic_game():
+    """20,000 agents at 21 times; the law at t is a uniform one convolved with a normal one."""
+    m, gain, offset = linear_quadratic()
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        x = rng.uniform(-1, 1, 20_000)
+        states, laws = [x], [(0.0, 1.0, 0.0)]
+        for t in range(20):
+            factor, shift = 0.95 - gain[t], 0.05 * m[t] - offset[t]
+            x = factor * x + shift + 0.05 * rng.standard_normal(20_000)
+            centre, half, variance = laws[-1]
+            laws.append((factor * centre + shift, factor * half, factor**2 * variance + 0.05**2))
+            states.append(x)
+        flow = fit_normalizing_flow(
+            np.stack(states)[..., None].astype("float32"), key=jax.random.key(seed)
+        )
+        found = np.array([kl(flow, exact_log_density(laws), laws, t) for t in range(21)])
+        assert found.mean() < 0.005
+        assert found[1:].max() < 0.02
+
+
+def linear_quadratic():
+    """Mean flow, gains and offsets at equilibrium: A=.95, Abar=.05, target .5, c_A=10, T=20."""
+    push, pull = np.zeros(21), np.zeros(21)
+    for t in reversed(range(20)):
+        weight = 1 / (1 + 0.1 * push[t + 1])
+        push[t] = 1 + 0.95 * push[t + 1] * weight
+        pull[t] = -0.5 + 0.95 * (pull[t + 1] - push[t + 1] * weight * 0.1 * pull[t + 1])
+    m = np.zeros(21)
+    for t in range(20):
+        m[t + 1] = (m[t] - 0.1 * pull[t + 1]) / (1 + 0.1 * push[t + 1])
+    assert m[20] == pytest.approx(0.49698552, abs=1e-8)
+    curve, slope, gain, offset = np.zeros(21), np.zeros(21), np.zeros(20), np.zeros(20)
+    for t in reversed(range(20)):
+        drift = 0.05 * m[t]
+        gain[t] = curve[t + 1] * 0.95 / (10 + curve[t + 1])
+        offset[t] = (curve[t + 1] * drift + slope[t + 1]) / (10 + curve[t + 1])
+        curve[t] = 2 + 0.95 * curve[t + 1] * (0.95 - gain[t])
+        slope[t] = -(0.5 + m[t]) + (0.95 - gain[t]) * (curve[t + 1] * drift + slope[t + 1])
+    return m, gain, offset
