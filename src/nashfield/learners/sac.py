@@ -28,7 +28,7 @@ class SAC(eqx.Module):
     """Maximum-entropy policies, from two critics and a replay of what was seen.
 
     Each update plays one episode in each of `num_envs` environments into the replay, then takes
-    `num_steps` steps of Adam on batches drawn from it: on the critics' squared error against
+    `num_steps` steps of Adam on batches drawn from it: on the critics' error against
     r + min(Q1', Q2') - temperature log pi, where the primes are slowly following copies; on the
     policy, through the lesser critic; and on the temperature, which keeps the entropy of the
     actions at that of a normal law of deviation `target_sd`. In the first tenth of the updates
@@ -36,8 +36,9 @@ class SAC(eqx.Module):
     critics see the time; returns are undiscounted, and after the last decision nothing is added to
     the terminal reward. Critics measure what is above the mean return to come at each time when
     training began, in units of its deviation, so that the size of a game's rewards does not
-    matter. Sources: Haarnoja et al. (2018), "Soft actor-critic algorithms and applications"; Ng,
-    Harada and Russell (1999), "Policy invariance under reward transformations".
+    matter; errors count squared up to one unit, and beyond it in proportion. Sources: Haarnoja et
+    al. (2018), "Soft actor-critic algorithms and applications"; Ng, Harada and Russell (1999),
+    "Policy invariance under reward transformations".
 
     Attributes:
         num_updates: how many rounds of play and learning.
@@ -129,7 +130,8 @@ def _train(learner: SAC, game: Any, flow: Any, start: Any, key: PRNGKeyArray) ->
     # One long vector of weights, critics first: a step of Adam is a few loops in all.
     weights, unravel = ravel_pytree((memory.critics, trained, memory.log_temperature))
     copies, unravel_copies = ravel_pytree(memory.copies)
-    adam: Any = optax.scale_by_adam()
+    # A short memory of squares: the first errors are many times those that follow.
+    adam: Any = optax.scale_by_adam(b2=0.99)
     rates = jnp.asarray(learner.learning_rate, jnp.float32) * jnp.linspace(
         1, learner.last_rate, learner.num_updates, dtype=jnp.float32
     )

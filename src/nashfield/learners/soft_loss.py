@@ -108,12 +108,12 @@ class SoftLoss(eqx.Module):
         soft_value = _least(copies, later, chosen) - temperature * log_density
         target = stop(rest[:, 0] + rest[:, 1] * soft_value)
         given = jnp.concatenate([features, actions], 1)
-        error = sum(jnp.mean((critic(given)[:, 0] - target) ** 2) for critic in critics)
+        error = sum(jnp.mean(_huber(critic(given)[:, 0] - target)) for critic in critics)
 
         chosen, log_density = self.draw(policy, features, noise[1])
         regret = jnp.mean(temperature * log_density - _least(stop(critics), features, chosen))
         missing = stop(jnp.mean(log_density) + self.goal)
-        return 0.5 * error + acts * (regret - log_temperature * missing)
+        return error + acts * (regret - log_temperature * missing)
 
     def draw(
         self, policy: GaussianNetwork, features: Float[Array, "B F1"], noise: Float[Array, "B C"]
@@ -131,3 +131,9 @@ def _least(critics: Any, features: Array, actions: Array) -> Float[Array, "B"]:
     given = jnp.concatenate([features, actions], 1)
     first, second = (critic(given)[:, 0] for critic in critics)
     return jnp.minimum(first, second)
+
+
+def _huber(error: Array) -> Array:
+    """error^2 / 2 up to 1, then in proportion (Huber 1964)."""
+    size = jnp.abs(error)
+    return jnp.where(size < 1, 0.5 * size**2, size - 0.5)
