@@ -58,7 +58,16 @@ LAWS = {
 }
 
 
-@pytest.mark.parametrize("name", LAWS)
+SLOW = {
+    "normalizing flow in the plane",
+    "normalizing flow cut to a box",
+    "particles of a prepared flow in the plane",
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in LAWS]
+)
 def test_every_kind(name):
     domain = UNIT if "torus" in name else None
     check_mean_field(LAWS[name](), domain=domain, key=KEY)

@@ -251,8 +251,8 @@ def _pick(x: jax.Array, places: tuple[int, ...]) -> jax.Array:
     return jnp.concatenate([x[k : k + 1] for k in places])
 
 
-def _put(x: jax.Array, places: tuple[int, ...], values: jax.Array) -> jax.Array:
-    parts = [x[k : k + 1] for k in range(len(x))]
+def _put(x: jax.Array, places: tuple[int, ...], values: Array) -> jax.Array:
+    parts: list[Array] = [x[k : k + 1] for k in range(len(x))]
     for number, k in enumerate(places):
         parts[k] = values[number : number + 1]
     return jnp.concatenate(parts)

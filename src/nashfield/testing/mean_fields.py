@@ -51,7 +51,7 @@ def check_mean_field(law: Any, *, domain: tuple[Any, Any] | None = None, key: PR
     mean = np.asarray(law.mean(), float)
     if mean.ndim != 1 or not np.all(np.isfinite(mean)):
         raise CheckError(f"{name}.mean() must be finite and of shape (D,), not {mean}")
-    drawn = law.sample(key, _NUM_SAMPLES)
+    drawn = eqx.filter_jit(lambda law, key: law.sample(key, _NUM_SAMPLES))(law, key)
     states = np.asarray(drawn, float)
     if states.shape != (_NUM_SAMPLES, len(mean)) or not np.all(np.isfinite(states)):
         raise CheckError(
@@ -65,22 +65,27 @@ def check_mean_field(law: Any, *, domain: tuple[Any, Any] | None = None, key: PR
 
 
 def _check_moments(name: str, law: AbstractMeanField, mean: np.ndarray, states: np.ndarray) -> None:
-    found = np.asarray(law.expect(lambda x: x), float)
+    first, second, single = _moments(law)
     deviation = states.std(0)
-    _check_close(name, "mean()", mean, "expect(lambda x: x)", found, _SLACK * deviation)
-    error = _ERRORS * deviation / np.sqrt(len(states))
     slack = _SLACK * deviation
+    _check_close(name, "mean()", mean, "expect(lambda x: x)", first, slack)
+    error = _ERRORS * deviation / np.sqrt(len(states))
     _check_close(name, "mean()", mean, "the mean of samples", states.mean(0), error + slack)
     product = states[:, :1] * states
-    found = np.asarray(law.expect(lambda x: x[0] * x), float)
-    error = _ERRORS * product.std(0) / np.sqrt(len(states)) + _SLACK * product.std(0)
-    _check_close(name, "expect of x_1 x", found, "that of samples", product.mean(0), error)
-    single = np.asarray(law.expect(lambda x: x[0]))
+    error = (_ERRORS / np.sqrt(len(states)) + _SLACK) * product.std(0)
+    _check_close(name, "expect of x_1 x", second, "that of samples", product.mean(0), error)
     if single.shape != ():
         raise CheckError(f"{name}.expect of a number must be a number, not of shape {single.shape}")
 
 
-def _check_close(name, one: str, a: np.ndarray, other: str, b: np.ndarray, limit) -> None:
+@eqx.filter_jit
+def _moments(law: AbstractMeanField) -> tuple[Any, ...]:
+    functions = (lambda x: x, lambda x: x[0] * x, lambda x: x[0])
+    return tuple(jnp.asarray(law.expect(function)) for function in functions)
+
+
+def _check_close(name: str, one: str, a: Any, other: str, b: Any, limit: Any) -> None:
+    a, b = np.asarray(a, float), np.asarray(b, float)
     limit = np.maximum(limit, 1e-6 * (1 + np.abs(b)))
     if a.shape != b.shape or not np.all(np.abs(a - b) <= limit):
         raise CheckError(f"{name}: {one} is {a}, but {other} {b}")
@@ -91,20 +96,28 @@ def _check_density(name: str, law: AbstractMeanField, states: Any) -> None:
     logs = np.asarray(law.log_density(states))
     if np.any(np.isnan(logs)) or np.any(np.isinf(logs)):
         raise CheckError(f"{name}.log_density of its own samples is {logs}: it must be finite")
-    for batch in ((), (6,), (2, 3)):
-        part = states[0] if batch == () else states.reshape(*batch, -1)
-        found = np.asarray(law.log_density(part))
+    if logs.shape != (len(states),):
+        raise CheckError(
+            f"{name}.log_density at {states.shape} must have shape ({len(states)},), not "
+            f"{logs.shape}"
+        )
+    for batch, found in zip(((), (6,), (2, 3)), _batches(law, states), strict=True):
         if found.shape != batch:
             raise CheckError(
-                f"{name}.log_density at {part.shape} must have shape {batch}, not {found.shape}"
+                f"{name}.log_density at (*{batch}, {states.shape[-1]}) must have shape {batch}, "
+                f"not {found.shape}"
             )
         if not np.allclose(found, logs[0] if batch == () else logs.reshape(batch), 1e-4, 1e-4):
-            raise CheckError(f"{name}.log_density depends on the batch that a state comes in")
-    compiled = eqx.filter_jit(lambda law, x: law.log_density(x))(law, states)
+            raise CheckError(f"{name}.log_density under jit is {found}, but {logs} without")
     mapped = eqx.filter_jit(lambda law, x: jax.vmap(law.log_density)(x))(law, states)
-    for how, found in (("jit", compiled), ("vmap", mapped)):
-        if not np.allclose(found, logs, 1e-4, 1e-4):
-            raise CheckError(f"{name}.log_density under {how} is {found}, but {logs} without")
+    if not np.allclose(mapped, logs, 1e-4, 1e-4):
+        raise CheckError(f"{name}.log_density under vmap is {mapped}, but {logs} without")
+
+
+@eqx.filter_jit
+def _batches(law: AbstractMeanField, states: Any) -> tuple[Any, ...]:
+    there = states.reshape(2, 3, -1)
+    return tuple(jnp.asarray(law.log_density(x)) for x in (states[0], states, there))
 
 
 def _check_mass(name: str, law: AbstractMeanField, states: np.ndarray, domain: Any) -> None:
