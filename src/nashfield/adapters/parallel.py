@@ -8,7 +8,7 @@ from pettingzoo import ParallelEnv
 
 from nashfield.adapters.moves import Moves, box, check_game, clipped
 from nashfield.adapters.single import observation_space
-from nashfield.games.zoo._checks import check_size
+from nashfield.checks import check_size
 
 
 class ParallelGame(ParallelEnv):

@@ -8,7 +8,7 @@ from gymnasium import spaces
 from gymnasium.vector.utils import batch_space
 
 from nashfield.adapters.moves import Moves, box, check_flow, check_game, clipped
-from nashfield.games.zoo._checks import check_size
+from nashfield.checks import check_size
 
 _MOST = np.finfo(np.float32).max
 

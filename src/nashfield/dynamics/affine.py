@@ -7,12 +7,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from nashfield.controls import Affine, Pool
 from nashfield.games.quadratic import QuadraticGame
 from nashfield.games.riccati import Stage
 from nashfield.mean_fields import Flow, Gaussian
 from nashfield.mean_fields.gaussian import GaussianMixture
-from nashfield.policies.control import Affine
-from nashfield.policies.pool import Pool
 from nashfield.results import GameError
 from nashfield.typing import Array
 

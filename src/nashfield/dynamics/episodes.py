@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, PRNGKeyArray
 
+from nashfield.controls import AbstractControl
+from nashfield.controls.pool import Teams
 from nashfield.games.continuous import ContinuousGame
 from nashfield.mean_fields import AbstractFlow, Flow, Particles
-from nashfield.policies.control import AbstractControl
-from nashfield.policies.pool import Teams
 from nashfield.typing import Array, Time
 
 

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from nashfield.controls import Pool
 from nashfield.dynamics.quadrature import Nodes, even, gauss_hermite, normal_lattice
 from nashfield.games.continuous import ContinuousGame
 from nashfield.mean_fields import AbstractFlow
 from nashfield.mean_fields.cells import Cells
 from nashfield.mean_fields.grid import GridLaw, cell_masses, grid_laws
-from nashfield.policies.pool import Pool
 from nashfield.typing import Array
 
 # Points that stand for the agents of one cell: along a line, and in the plane.

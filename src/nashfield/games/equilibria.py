@@ -1,6 +1,5 @@
 """Exact equilibria of quadratic games: the crowd's means, its covariances, the gains."""
 
-from importlib import import_module
 from typing import Any
 
 import equinox as eqx
@@ -8,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from nashfield.controls import Affine
 from nashfield.games.riccati import Stage, StateCost, respond, solve_general, spread
 from nashfield.mean_fields import Flow, Gaussian
 from nashfield.typing import Array
@@ -46,7 +46,7 @@ def find_equilibrium(game: Any) -> Equilibrium:
     response = respond(stages, terminal)
     covariances = spread(stages, response.gain, covariance)
     return Equilibrium(
-        affine(response.gain, response.offset),
+        Affine(response.gain, response.offset),
         Flow(Gaussian(means, covariances), action_mean=action_mean),
         -response.cost.expected(mean, covariance),
     )
@@ -146,8 +146,3 @@ def mean_equilibrium(
 
     final, (means, actions) = jax.lax.scan(forward, game.initial_moments()[0], (A, d, F, f))
     return jnp.concatenate([means, final[None]]), actions
-
-
-def affine(gain: Float[Array, "T C D"], offset: Float[Array, "T C"]) -> Any:
-    """The affine policy; the room of policies lies above this one."""
-    return import_module("nashfield.policies.control").Affine(gain, offset)

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from nashfield.controls import Affine
 from nashfield.games.continuous import ContinuousGame
-from nashfield.games.equilibria import Equilibrium, affine, find_equilibrium
+from nashfield.games.equilibria import Equilibrium, find_equilibrium
 from nashfield.games.riccati import Stage, StateCost, respond
 from nashfield.mean_fields import Flow, Gaussian, Uniform
 from nashfield.results import GameError
@@ -97,7 +98,7 @@ class QuadraticGame(ContinuousGame):
         laws = Gaussian(jnp.tile(mean, (times, 1)), jnp.tile(covariance, (times, 1, 1)))
         nothing = jnp.zeros((self.horizon, self.control_dim), mean.dtype)
         response = respond(*self.stages(Flow(laws, action_mean=nothing)))
-        return affine(response.gain, response.offset)
+        return Affine(response.gain, response.offset)
 
     def equilibrium(self) -> Equilibrium:
         """The exact equilibrium.

@@ -10,8 +10,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int, PRNGKeyArray
 
+from nashfield.checks import check_number, check_size
 from nashfield.games.continuous import ContinuousGame
-from nashfield.games.zoo._checks import check_number, check_size
 from nashfield.policies.gaussian_network import GaussianNetwork, normal_log_density, single
 from nashfield.typing import Array, Scalar, scalar
 

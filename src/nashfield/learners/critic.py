@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
+from nashfield.checks import check_size
 from nashfield.dynamics.agents import agents_of
 from nashfield.dynamics.draws import check_generator, draws_of
 from nashfield.dynamics.elimination import least_squares, solve
@@ -18,7 +19,6 @@ from nashfield.dynamics.linear import MAX_TABLE_STATES
 from nashfield.dynamics.rollout import Paths, play_paths
 from nashfield.dynamics.stationary_values import policy_values
 from nashfield.games.base import StationaryGame
-from nashfield.games.zoo._checks import check_size
 from nashfield.policies import AbstractPolicy
 from nashfield.results import ParameterError
 from nashfield.typing import Array

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, PRNGKeyArray
 
+from nashfield.checks import check_number, check_size
 from nashfield.dynamics.agents import agents_of
 from nashfield.dynamics.draws import check_generator, draws_of
 from nashfield.dynamics.rollout import play_returns
-from nashfield.games.zoo._checks import check_number, check_size
 from nashfield.learners.critic import AbstractCritic
 from nashfield.learners.crowds import AbstractCrowd
 from nashfield.learners.gradients import AbstractGradient

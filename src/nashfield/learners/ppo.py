@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int, PRNGKeyArray
 
+from nashfield.checks import check_number, check_probability, check_size
 from nashfield.games.continuous import ContinuousGame
-from nashfield.games.zoo._checks import check_number, check_probability, check_size
 from nashfield.learners.environment import Environment, check_environment
 from nashfield.learners.faults import Fault
 from nashfield.learners.response import Response, begin_policy, judge

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
+from nashfield.checks import check_size
 from nashfield.dynamics.agents import FiniteAgents, PointAgents, agents_of
 from nashfield.dynamics.draws import check_generator, draws_of
 from nashfield.dynamics.rollout import Paths, play_paths
-from nashfield.games.zoo._checks import check_size
 from nashfield.learners.critic import AbstractBaseline, BatchMean
 from nashfield.learners.gradients import AbstractGradient
 from nashfield.policies import AbstractPolicy, check_differentiable

@@ -5,12 +5,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from nashfield.controls import Affine, Pool
 from nashfield.dynamics.affine import AffineCrowd, affine_crowd, check_affine
 from nashfield.games.quadratic import QuadraticGame
 from nashfield.games.riccati import Stage, StateCost, respond
 from nashfield.mean_fields import AbstractFlow, Flow
-from nashfield.policies.control import Affine
-from nashfield.policies.pool import Pool
 from nashfield.typing import Array
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import PRNGKeyArray
 
+from nashfield.checks import check_number, check_probability, check_size
 from nashfield.games.continuous import ContinuousGame
-from nashfield.games.zoo._checks import check_number, check_probability, check_size
 from nashfield.learners.environment import Environment, Record, check_environment, play
 from nashfield.learners.faults import Fault
 from nashfield.learners.response import Response, begin_policy, judge

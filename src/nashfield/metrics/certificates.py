@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
+from nashfield.controls import Pool
 from nashfield.dynamics.affine import check_affine
 from nashfield.dynamics.episodes import play_against, rollout_flow
 from nashfield.games.continuous import ContinuousGame
 from nashfield.learners.riccati import affine_sweep
 from nashfield.mean_fields import AbstractFlow
 from nashfield.metrics.grid_certificate import GridOptions, grid_gain
-from nashfield.policies.pool import Pool
 from nashfield.results import GameError
 from nashfield.typing import Array
 

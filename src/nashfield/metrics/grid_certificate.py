@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
+from nashfield.controls import Pool
 from nashfield.dynamics.episodes import rollout_flow
 from nashfield.dynamics.grid_flow import ActNoise, each_member, grid_flow, member_weights
 from nashfield.games.continuous import ContinuousGame
@@ -17,7 +18,6 @@ from nashfield.mean_fields import AbstractFlow
 from nashfield.mean_fields.cells import Cells
 from nashfield.mean_fields.grid import cell_masses
 from nashfield.policies.grid_control import GridControl
-from nashfield.policies.pool import Pool
 from nashfield.results import GameError
 from nashfield.typing import Array
 

@@ -1,11 +1,10 @@
 """How one agent acts."""
 
-from nashfield.policies.control import AbstractControl, Affine
+from nashfield.controls import AbstractControl, Affine, Pool
 from nashfield.policies.gaussian_network import GaussianNetwork
 from nashfield.policies.grid_control import GridActions, GridControl
 from nashfield.policies.mixture import occupation_mixture
 from nashfield.policies.parametric import AbstractPolicy, check_differentiable, check_parameters
-from nashfield.policies.pool import Pool
 from nashfield.policies.softmax import Gibbs, Neural
 from nashfield.policies.tabular import (
     as_table,

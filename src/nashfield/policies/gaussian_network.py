@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
+from nashfield.controls import AbstractControl
 from nashfield.games.continuous import ContinuousGame
-from nashfield.policies.control import AbstractControl
 from nashfield.policies.network import Network
 from nashfield.typing import Array, Time
 

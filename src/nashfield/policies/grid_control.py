@@ -10,8 +10,8 @@ import numpy as np
 from jax.scipy.special import ndtr
 from jaxtyping import Float
 
+from nashfield.controls import AbstractControl
 from nashfield.mean_fields.cells import Cells
-from nashfield.policies.control import AbstractControl
 from nashfield.typing import Array, Time, array
 
 

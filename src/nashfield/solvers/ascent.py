@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, PRNGKeyArray
 
+from nashfield.checks import check_size
 from nashfield.dynamics import sweep
 from nashfield.dynamics.agents import agents_of
 from nashfield.dynamics.draws import Draws
 from nashfield.dynamics.rollout import play_returns
 from nashfield.games.base import StationaryGame
 from nashfield.games.continuous_stationary import ContinuousStationaryGame
-from nashfield.games.zoo._checks import check_size
 from nashfield.learners import AbstractCrowd, AbstractGradient, ExactCrowd, ExactGradient
 from nashfield.policies import AbstractPolicy
 from nashfield.solvers.base import Outcome, StepInfo

@@ -8,12 +8,12 @@ import jax.core
 import jax.numpy as jnp
 from jaxtyping import Float, Int, PRNGKeyArray
 
+from nashfield.checks import check_size
 from nashfield.dynamics import partial_gradient, sweep
 from nashfield.dynamics.agents import FiniteAgents, draw_states
 from nashfield.dynamics.draws import Draws
 from nashfield.dynamics.stationary import push
 from nashfield.games.base import StationaryGame
-from nashfield.games.zoo._checks import check_size
 from nashfield.learners import AbstractGradient
 from nashfield.mean_fields import FiniteMeanField
 from nashfield.policies import AbstractPolicy

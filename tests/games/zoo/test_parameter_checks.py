@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nashfield.games.zoo._checks import check_number, check_probability, check_size
+from nashfield.checks import check_number, check_probability, check_size
 
 
 @pytest.mark.parametrize("value", [2.0, "2", True, None])

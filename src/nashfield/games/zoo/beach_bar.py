@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from nashfield.checks import check_number, check_probability, check_size
 from nashfield.games.base import Display, SeparableGame
 from nashfield.games.kernels import Kernel, Sparse, predecessor_lists
-from nashfield.games.zoo._checks import check_number, check_probability, check_size
 from nashfield.mean_fields import FiniteMeanField
 from nashfield.typing import Array, Scalar, ScalarLike, Time, scalar
 

@@ -4,8 +4,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from nashfield.checks import check_number, check_probability, check_size
 from nashfield.games.continuous import ContinuousGame
-from nashfield.games.zoo._checks import check_number, check_probability, check_size
 from nashfield.mean_fields import AbstractMeanField, Uniform
 from nashfield.results import ParameterError
 from nashfield.typing import Array, Scalar, Time, scalar

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from nashfield.checks import check_number, check_size
 from nashfield.games.quadratic import QuadraticGame
 from nashfield.games.riccati import Stage, StateCost
-from nashfield.games.zoo._checks import check_number, check_size
 from nashfield.games.zoo._matrices import check_covariance, dimensions, matrix, vector
 from nashfield.mean_fields import Gaussian, Uniform
 from nashfield.results import ParameterError

@@ -4,9 +4,9 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
+from nashfield.checks import check_number, check_size
 from nashfield.games.base import Display, FiniteGame
 from nashfield.games.kernels import Kernel, Sparse, predecessor_lists
-from nashfield.games.zoo._checks import check_number, check_size
 from nashfield.mean_fields import FiniteMeanField
 from nashfield.typing import Array, Scalar, ScalarLike, Time, scalar
 

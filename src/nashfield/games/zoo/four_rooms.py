@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from nashfield.checks import check_number, check_probability, check_size
 from nashfield.games.base import Display, SeparableGame
 from nashfield.games.kernels import Kernel
 from nashfield.games.two_stage import Routes, TwoStage, routes
-from nashfield.games.zoo._checks import check_number, check_probability, check_size
 from nashfield.games.zoo._grid import ACTIONS, STAY, Grid, grid
 from nashfield.mean_fields import FiniteMeanField
 from nashfield.typing import Array, Scalar, ScalarLike, Time, scalar

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
+from nashfield.checks import check_number, check_size
 from nashfield.games.continuous import ContinuousGame
-from nashfield.games.zoo._checks import check_number, check_size
 from nashfield.mean_fields import AbstractMeanField, Uniform
 from nashfield.typing import Array, Scalar, Time, scalar
 

@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from nashfield.checks import check_draws, check_number, check_size
 from nashfield.games.base import SeparableGame
 from nashfield.games.kernels import Kernel, Sparse, predecessor_lists
-from nashfield.games.zoo._checks import check_draws, check_number, check_size
 from nashfield.mean_fields import FiniteMeanField
 from nashfield.results import ParameterError
 from nashfield.typing import Array, Scalar, ScalarLike, Time, scalar

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from nashfield.games.equilibria import affine
+from nashfield.checks import check_number, check_size
+from nashfield.controls import Affine
 from nashfield.games.quadratic import QuadraticGame
 from nashfield.games.riccati import Stage, StateCost, log_determinant, solve_positive
-from nashfield.games.zoo._checks import check_number, check_size
 from nashfield.games.zoo._matrices import check_covariance, dimensions, matrix, vector
 from nashfield.mean_fields import Gaussian
 from nashfield.results import GameError
@@ -135,7 +135,7 @@ class LocalEntropy(QuadraticGame):
         still = (1 - factors)[:, None] * mean
         gram = B.T @ B + 1e-6 * jnp.trace(B.T @ B) * jnp.eye(self.control_dim)
         inverse = solve_positive(gram, B.T)
-        return affine(inverse @ wanted, still @ inverse.T)
+        return Affine(inverse @ wanted, still @ inverse.T)
 
     def _stage(self, cost: StateCost) -> Stage:
         D, C = self.state_dim, self.control_dim

@@ -6,9 +6,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from nashfield.checks import check_number, check_size
 from nashfield.games.quadratic import QuadraticGame
 from nashfield.games.riccati import Stage, StateCost
-from nashfield.games.zoo._checks import check_number, check_size
 from nashfield.games.zoo._matrices import matrix, vector
 from nashfield.games.zoo._scalar_riccati import ScalarRiccati
 from nashfield.mean_fields import Gaussian

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from nashfield.checks import check_draws
 from nashfield.games.base import FiniteGame
 from nashfield.games.kernels import Dense, Kernel
-from nashfield.games.zoo._checks import check_draws
 from nashfield.mean_fields import FiniteMeanField
 from nashfield.typing import Array, Scalar, ScalarLike, Time, scalar
 

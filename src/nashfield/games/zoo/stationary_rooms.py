@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, Real
 
+from nashfield.checks import check_law, check_number
 from nashfield.games.base import Display, StationaryGame
 from nashfield.games.kernels import Kernel, Sparse, predecessor_lists
-from nashfield.games.zoo._checks import check_law, check_number
 from nashfield.games.zoo._grid import ACTIONS, STEPS
 from nashfield.games.zoo._grid import grid as read
 from nashfield.mean_fields import FiniteMeanField

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from nashfield.checks import check_number, check_size
 from nashfield.games.continuous import ContinuousGame
-from nashfield.games.zoo._checks import check_number, check_size
 from nashfield.mean_fields import Uniform
 from nashfield.mean_fields.von_mises import VonMises
 from nashfield.results import ParameterError

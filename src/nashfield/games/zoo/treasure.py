@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from nashfield.checks import check_number, check_size
 from nashfield.games.base import Display, FiniteGame
 from nashfield.games.kernels import Dense, Kernel
-from nashfield.games.zoo._checks import check_number, check_size
 from nashfield.mean_fields import FiniteMeanField
 from nashfield.results import ParameterError
 from nashfield.typing import Array, ScalarLike, Time, array

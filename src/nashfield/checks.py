@@ -1,4 +1,4 @@
-"""Checks of a game's parameters, for `__check_init__`; what jit traces cannot be checked."""
+"""Checks of single parameters; what jit traces cannot be checked."""
 
 import math
 from typing import Any
