@@ -15,7 +15,8 @@ from nashfield.mean_fields import (
     Particles,
     fit_normalizing_flow,
 )
-from nashfield.mean_fields.splines import Spline, spline_bijection
+from nashfield.mean_fields.spline_bijections import spline_bijection
+from nashfield.mean_fields.splines import Spline
 from nashfield.results import ParameterError
 
 RNG = np.random.default_rng(0)
@@ -191,6 +192,13 @@ def test_times_may_be_traced(fitted):
     for t in (0, 3):
         x = jnp.asarray([0.1])
         np.testing.assert_allclose(look(t, x), flow[t].log_density(x), rtol=1e-4)
+
+
+def test_normalizing_flows_hold_arrays_alone(fitted):
+    """So that they go through jit, scan and vmap as they are."""
+    assert all(eqx.is_array(leaf) for leaf in jax.tree.leaves(fitted[0]))
+    means = jax.jit(lambda flow: flow[1].mean())(fitted[0])
+    np.testing.assert_array_equal(means, fitted[0][1].mean())
 
 
 def test_fits_are_pure_and_vmapped_over_keys():

@@ -19,7 +19,7 @@ from nashfield.mean_fields.normalizing_flow import (
 )
 from nashfield.mean_fields.particles import Particles
 from nashfield.mean_fields.points import known
-from nashfield.mean_fields.splines import BASES, spline_bijection
+from nashfield.mean_fields.spline_bijections import BASES, spline_bijection
 from nashfield.results import ParameterError
 from nashfield.typing import Array, Scalar, scalar
 
@@ -38,7 +38,7 @@ class MaximumLikelihood(eqx.Module):
     when `patience` looks in a row brought nothing better.
 
     Attributes:
-        kind: "autoregressive" or "coupling" (`mean_fields.splines.spline_bijection`), or a flowjax
+        kind: "autoregressive" or "coupling" (`mean_fields.spline_bijections.spline_bijection`), or a flowjax
             bijection of shape (D,) and cond_shape (1,), from standardised states to the base.
         base: "normal" or "uniform"; None for uniform where there is a domain, else normal. With the
             uniform base the domain's box is mapped onto itself and nothing leaks; with the normal
