@@ -78,6 +78,16 @@ def test_pettingzoo_finds_nothing_to_say():
     parallel_seed_test(lambda: adapters.pettingzoo_env(Drift(), num_agents=3), num_cycles=20)
 
 
+@pytest.mark.parametrize("name", ["FourRoomsPlane", "LocalEntropy"])
+def test_densities_of_particles(name):
+    """Games of the zoo that read the crowd's density, on the line and in the plane."""
+    game = getattr(nf.games, name)()
+    start = game.initial().sample(jax.random.key(0), 40)
+    states = np.stack([start] * (game.horizon + 1))
+    check_env(adapters.gymnasium_env(game, Flow(Particles(states))), skip_render_check=True)
+    parallel_api_test(adapters.pettingzoo_env(game, num_agents=4), num_cycles=50)
+
+
 def test_an_episode_against_the_crowd(precision):
     env = adapters.gymnasium_env(Drift(price=3.0), crowd())
     seen, info = env.reset(seed=5)

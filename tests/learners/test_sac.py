@@ -123,7 +123,10 @@ def test_a_start_from_another_learner():
 
 
 class Counted(Probe):
+    """Seen through `observe`, with a field that is no number."""
+
     traces: ClassVar[list] = []
+    label: str = "any"
 
     def observe(self, x):
         self.traces.append(1)

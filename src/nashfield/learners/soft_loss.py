@@ -99,12 +99,13 @@ class SoftLoss(eqx.Module):
         """
         critics, trained, log_temperature = self.unravel(weights)
         policy, stop = eqx.combine(trained, self.rest), jax.lax.stop_gradient
+        still = eqx.combine(stop(trained), self.rest)
         temperature = stop(jnp.exp(log_temperature))
         num_features, num_controls = policy.location.shape[0] + 1, policy.low.shape[0]
         places = [num_features, 2 * num_features, 2 * num_features + num_controls]
         features, later, actions, rest = jnp.split(rows, places, 1)
 
-        chosen, log_density = self.draw(stop(policy), later, noise[0])
+        chosen, log_density = self.draw(still, later, noise[0])
         soft_value = _least(copies, later, chosen) - temperature * log_density
         target = stop(rest[:, 0] + rest[:, 1] * soft_value)
         given = jnp.concatenate([features, actions], 1)
