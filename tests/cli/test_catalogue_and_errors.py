@@ -48,7 +48,7 @@ def test_catalogues(run, command, table):
         (["solve", "left-right", "again"], ["unknown argument 'again'"]),
         (["--jsn"], ["unknown option '--jsn'"]),
         (["solve"], ["the following arguments are required: game", "nashfield solve --help"]),
-        (["games", "beachbar"], ["unknown game 'beachbar'; did you mean 'beach-bar'?"]),
+        (["games", "beachbar"], ["unknown game 'beachbar'; did you mean 'beach-bar' or"]),
         (["solvers", "aut"], ["unknown solver 'aut'; did you mean 'auto'"]),
         (["solve", "left-rigt"], ["unknown game 'left-rigt'; did you mean 'left-right'?"]),
         (["solve", "left-right", "--solver", "aut"], ["unknown solver 'aut'; did you mean 'auto'"]),

@@ -70,6 +70,7 @@ def test_fictitious_play_on_the_beach():
     assert history[64] < history[16] / 3
 
 
+@pytest.mark.slow
 def test_the_linear_quadratic_equilibrium_is_found():
     points = nf.games.LinearQuadratic(horizon=5)
     exact = points.equilibrium()

@@ -212,6 +212,7 @@ def test_small_exploitabilities_keep_their_digits(precision):
     np.testing.assert_allclose(sizes[0] / sizes[1], 1e4, rtol=tolerance)
 
 
+@pytest.mark.slow
 def test_derivatives_and_batches():
     it, members = game(), policies()
 

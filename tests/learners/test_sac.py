@@ -78,6 +78,7 @@ def test_a_fault_stops_the_training(poison, message):
         LEARNER.best_response(Probe(edge=0.3, **poison), crowd(), key=KEY)
 
 
+@pytest.mark.slow
 def test_seeds_together_and_a_fault_in_one_batch():
     """Seeds mapped together learn as one by one would; a fault is recorded, not raised, inside."""
     keys = jax.random.split(KEY, 2)
@@ -110,6 +111,7 @@ def test_a_warm_start_goes_on():
     assert 0 < float(jnp.max(jnp.abs(after - before))) < 0.1
 
 
+@pytest.mark.slow
 def test_a_start_from_another_learner():
     """A policy whose deviations are numbers for each time, no critics; a replay of one round."""
     game, optimum = PROBES["time"]

@@ -173,6 +173,7 @@ def test_reports_tell_how_a_fit_went(fitted):
     assert np.nanmin(report.held_out_losses) == pytest.approx(entropy, abs=0.05)
 
 
+@pytest.mark.slow
 def test_precision_of_what_comes_out(fitted):
     leaves = jax.tree.leaves(eqx.filter(fitted[0], eqx.is_inexact_array))
     assert {leaf.dtype for leaf in leaves} == {np.dtype("float32")}
@@ -232,6 +233,7 @@ def test_another_learning_rate_compiles_nothing():
     assert not np.allclose(*found)
 
 
+@pytest.mark.slow
 def test_a_fit_goes_on_from_another(fitted):
     states = lq_flow(4000, 0)[0]
     options = {**SMALL, "num_steps": 50, "learning_rate": 1e-4}
@@ -281,6 +283,7 @@ def test_uniform_laws_on_a_box(dim, base):
     assert -np.log(density * volume).mean() < 0.05
 
 
+@pytest.mark.slow
 def test_what_leaks_is_cut_off_and_the_rest_scaled_up():
     """The identity bijection: a normal law cut to a box."""
     for dim in (1, 2):

@@ -132,6 +132,7 @@ def test_the_grid_converges():
     assert all(float(f.error) >= o for f, o in zip(found, off, strict=True))
 
 
+@pytest.mark.slow
 def test_a_pool_is_a_mixture_and_empty_places_do_not_count():
     members = [CASES[name] for name in ("half the gain", "shifted")]
     exact = gap([(gain, offset, np.zeros(T)) for gain, offset, _ in members])
@@ -145,6 +146,7 @@ def test_a_pool_is_a_mixture_and_empty_places_do_not_count():
     assert float(again) == pytest.approx(float(found), abs=5e-4)
 
 
+@pytest.mark.slow
 def test_single_precision():
     with jax.enable_x64(False):
         found = nf.exploitability(

@@ -16,11 +16,10 @@ class BeachBarLine(ContinuousGame):
 
     x' = x + a + sigma z, reflected at 0 and 1; the reward is
     -|x - bar| - c_a a^2 - c_m log(mu_t(x) + floor), also after the last decision (there without
-    the action), with mu_t the density of the crowd. Sources: Perrin et al. (2020), "Fictitious
-    play for mean field games: continuous time analysis and applications", section 5.1, on
-    finitely many places; Magnino et al. (2025), "Solving continuous mean field games: deep
-    reinforcement learning for non-stationary dynamics", on the interval. The constants of the
-    latter are not published; these are ours.
+    the action), with mu_t the density of the crowd. The constants of the paper are not published;
+    these are ours. On finitely many places it is the beach bar of Perrin et al. (2020). Source:
+    Magnino et al. (2025), "Solving continuous mean field games: deep reinforcement learning for
+    non-stationary dynamics".
 
     Where moves are free and T is large the crowd settles near the density in proportion to
     exp(-|x - bar| / c_m).
