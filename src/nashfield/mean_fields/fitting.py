@@ -58,7 +58,7 @@ class MaximumLikelihood(eqx.Module):
     kind: Any = "autoregressive"
     base: str | None = eqx.field(static=True, default=None)
     num_layers: int = eqx.field(static=True, default=1)
-    num_bins: int = eqx.field(static=True, default=16)
+    num_bins: int = eqx.field(static=True, default=8)
     width: int = eqx.field(static=True, default=64)
     depth: int = eqx.field(static=True, default=2)
     batch_size: int = eqx.field(static=True, default=1024)
