@@ -38,7 +38,7 @@ class MaximumLikelihood(eqx.Module):
     when `patience` looks in a row brought nothing better.
 
     Attributes:
-        kind: "autoregressive" or "coupling" (`mean_fields.spline_bijections.spline_bijection`), or a flowjax
+        kind: "autoregressive" or "coupling" (`spline_bijections.spline_bijection`), or a flowjax
             bijection of shape (D,) and cond_shape (1,), from standardised states to the base.
         base: "normal" or "uniform"; None for uniform where there is a domain, else normal. With the
             uniform base the domain's box is mapped onto itself and nothing leaks; with the normal
