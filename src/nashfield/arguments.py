@@ -2,14 +2,13 @@
 
 from typing import Any
 
-import equinox as eqx
-import jax
 import numpy as np
 
 from nashfield.games.base import FiniteGame, StationaryGame
 from nashfield.games.continuous import ContinuousGame
+from nashfield.games.continuous_checks import check_control
 from nashfield.games.continuous_stationary import ContinuousStationaryGame
-from nashfield.policies import AbstractControl, Affine, check_policy
+from nashfield.policies import check_policy
 from nashfield.solvers.base import AbstractSolver
 
 _GAMES = (FiniteGame, StationaryGame, ContinuousGame, ContinuousStationaryGame)
@@ -51,36 +50,9 @@ def check_arguments(game: Any, solver: Any, policy: Any, num_iterations: int) ->
     if policy is None:
         return
     if isinstance(game, ContinuousGame):
-        _check_control(game, policy)
+        check_control(game, policy, "initial_policy")
     else:
         check_policy(game, policy, "initial_policy")
-
-
-def _check_control(game: ContinuousGame, policy: Any) -> None:
-    """Raises ValueError unless `policy` acts in `game`."""
-    name = type(game).__name__
-    if not isinstance(policy, AbstractControl):
-        raise ValueError(
-            f"initial_policy of {name}, a game on points, must be a policy such as "
-            f"nashfield.policies.Affine, not {type(policy).__name__}"
-        )
-    shape = (game.horizon, game.control_dim, game.state_dim)
-    if isinstance(policy, Affine) and policy.gain.shape != shape:
-        raise ValueError(
-            f"gain of initial_policy has shape {policy.gain.shape}, but {name} has (horizon, "
-            f"control_dim, state_dim) = {shape}"
-        )
-    x, a = (jax.ShapeDtypeStruct((n,), float) for n in (game.state_dim, game.control_dim))
-    times = np.arange(game.horizon)
-    try:
-        shape = eqx.filter_eval_shape(jax.vmap(policy.action, (0, None, None)), times, x, a).shape
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"initial_policy does not act in {name}: {error}") from error
-    if shape[1:] != (game.control_dim,):
-        raise ValueError(
-            f"initial_policy acts with {shape[1:]}, but actions of {name} have shape "
-            f"{(game.control_dim,)}"
-        )
 
 
 def _one_of(kinds: tuple[type, ...]) -> str:

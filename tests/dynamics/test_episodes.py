@@ -144,6 +144,52 @@ def test_only_the_members_in_the_pool_are_played():
     np.testing.assert_allclose(fuller.put(affine(0.0, 0.0)).member(1).offset, 1.0)
 
 
+@pytest.mark.parametrize("periodic", [False, True])
+def test_the_crowd_knows_the_domain(periodic):
+    """Agents spread evenly over [0, 1]: the density is 1 at its ends as well."""
+
+    class Ring(Drift):
+        domain = (np.zeros(1), np.ones(1))
+
+        def initial(self):
+            return nf.Uniform(np.zeros(1), np.ones(1))
+
+        def step(self, t, x, a, mean_field, noise):
+            return x
+
+        def reward(self, t, x, a, mean_field):
+            return mean_field.log_density(x)
+
+    Ring.periodic = periodic
+    key = jax.random.key(8)
+    flow = nf.rollout_flow(Ring(), affine(0.0, 0.0), num_agents=4000, key=key)
+    places = np.array([[0.0], [0.5], [1.0]])
+    np.testing.assert_allclose(np.exp(flow[1].log_density(places)), 1.0, atol=0.15)
+    # And among one another the rewards are those: on average the log of 1.
+    found = play_among(Ring(), affine(0.0, 0.0), num_agents=1000, key=key)
+    assert abs(np.mean(found.rewards[0])) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("policy", "error", "message"),
+    [
+        (np.zeros((T, 2, 2)), TypeError, "ndarray must be a policy of Drift, a game on points"),
+        (Affine(np.zeros((2, 1, 1)), np.zeros((2, 1))), ValueError, "Affine decides at 2 times"),
+        (Affine(np.zeros((T, 2, 1)), np.zeros((T, 2))), ValueError, r"actions have shape \(2,\)"),
+        (
+            Affine(np.zeros((T, 1, 2)), np.zeros((T, 1))),
+            ValueError,
+            "does not fit Drift, which has",
+        ),
+    ],
+)
+def test_policies_of_another_game(policy, error, message, without_type_checks):
+    with pytest.raises(error, match=message):
+        nf.rollout_flow(Drift(), policy, num_agents=3, key=jax.random.key(0))
+    with pytest.raises(error, match=message):
+        nf.simulate(Drift(), policy, num_agents=3, num_seeds=2)
+
+
 def test_no_agents():
     with pytest.raises(ValueError, match="num_agents must be at least 1, not 0"):
         nf.rollout_flow(Drift(), affine(0.0, 0.0), num_agents=0, key=jax.random.key(0))

@@ -149,6 +149,14 @@ def test_rewards_that_are_no_numbers():
     refuses(Edge(), r"Edge.reward: at t = 1, x = \[-.*\], a = \[.*\] it gives nan")
 
 
+def test_actions_are_tried_inside_half_open_bounds():
+    class Paid(Bounded):
+        def reward(self, t, x, a, mean_field):
+            return jnp.sqrt(a[0] - 5)
+
+    checks.check_game(Paid(low=(5.0,), high=(np.inf,)))
+
+
 def test_moves_that_explode():
     class Burst(Herd):
         def step(self, t, x, a, mean_field, noise):

@@ -40,6 +40,13 @@ def test_the_flow_of_more_agents_is_nearer():
     assert 7 < few.distance.mean / many.distance.mean < 13
 
 
+def test_a_single_agent_has_no_density():
+    game = nf.games.BeachBarLine(horizon=2)
+    policy = Affine(np.zeros((2, 1, 1)), np.zeros((2, 1)))
+    with pytest.raises(ValueError, match="BeachBarLine pays by the density of the crowd"):
+        nf.simulate(game, policy, num_agents=1, num_seeds=2)
+
+
 def test_no_best_response_no_gain():
     class Other(nf.ContinuousGame):
         horizon: int = 2

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashfield.games.continuous import ContinuousGame
-from nashfield.mean_fields import AbstractFlow, Particles
+from nashfield.mean_fields import AbstractFlow
 from nashfield.results import ParameterError
 from nashfield.typing import Array
 
@@ -82,13 +82,13 @@ def _move(
 ) -> tuple[Array, Array, Array]:
     game, flow = _whole(rest, arrays)
     actions, noise = actions.astype(states.dtype), noise.astype(states.dtype)
-    crowd = Particles(states, action_mean=jnp.mean(actions, 0)) if flow is None else flow[t]
+    crowd = game.crowd_of(states, actions) if flow is None else flow[t]
     rewards = jax.vmap(game.reward, in_axes=(None, 0, 0, None))(t, states, actions, crowd)
     move = jax.vmap(game.step, in_axes=(None, 0, 0, None, 0))
     moved = move(t, states, actions, crowd, noise).astype(states.dtype)
 
     def terminal(moved: Array) -> Array:
-        crowd = Particles(moved) if flow is None else flow[game.horizon]
+        crowd = game.crowd_of(moved) if flow is None else flow[game.horizon]
         return jax.vmap(game.terminal_reward, in_axes=(0, None))(moved, crowd).astype(states.dtype)
 
     last = t == game.horizon - 1

@@ -15,6 +15,11 @@ class AbstractControl(eqx.Module):
     this is the mean action (before it is squashed into bounds, where there are some).
     """
 
+    @property
+    def horizon(self) -> int | None:
+        """For how many decisions this is a policy; None for any."""
+        return None
+
     @abc.abstractmethod
     def action(self, t: Time, x: Float[Array, "D"], noise: Float[Array, "C"]) -> Float[Array, "C"]:
         """What an agent in x does at time t."""

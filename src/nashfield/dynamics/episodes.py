@@ -10,7 +10,8 @@ from jaxtyping import Float, PRNGKeyArray
 from nashfield.controls import AbstractControl
 from nashfield.controls.pool import Teams
 from nashfield.games.continuous import ContinuousGame
-from nashfield.mean_fields import AbstractFlow, Flow, Particles
+from nashfield.games.continuous_checks import check_control
+from nashfield.mean_fields import AbstractFlow, Flow
 from nashfield.typing import Array, Time
 
 
@@ -32,10 +33,9 @@ class Episodes(eqx.Module):
         """Sum of the rewards of each agent."""
         return jnp.sum(self.rewards, 0)
 
-    @property
-    def flow(self) -> Flow:
-        """The crowd that these agents are."""
-        return Flow(Particles(self.states), action_mean=jnp.mean(self.actions, 1))
+    def flow(self, game: ContinuousGame) -> Flow:
+        """The crowd that these agents of `game` are."""
+        return Flow(game.crowd_of(self.states), action_mean=jnp.mean(self.actions, 1))
 
 
 def play_among(
@@ -83,14 +83,19 @@ def rollout_flow(game: ContinuousGame, policy: Any, *, num_agents: int, key: PRN
         policy: what all play; of a `Pool` every agent keeps one member.
         num_agents: N.
         key: for starts, members, actions and moves.
+
+    Raises:
+        TypeError: it is no policy of a game on points.
+        ValueError: it is one of another game, or there are no agents.
     """
     check_num_agents(num_agents)
+    check_control(game, policy)
     return _rollout(game, policy, num_agents, key)
 
 
 @eqx.filter_jit
 def _rollout(game, policy, num_agents: int, key) -> Flow:
-    return _play(game, policy, None, num_agents, key, paid=False).flow
+    return _play(game, policy, None, num_agents, key, paid=False).flow(game)
 
 
 def _play(
@@ -104,7 +109,7 @@ def _play(
     def crowd(t: Time, states: Array, actions: Array | None) -> Any:
         if flow is not None:
             return flow[t]
-        return Particles(states, action_mean=None if actions is None else jnp.mean(actions, 0))
+        return game.crowd_of(states, actions)
 
     def step(states: Array, t: Array) -> tuple[Array, tuple[Array, Array, Array]]:
         act_key, move_key = jax.random.split(jax.random.fold_in(key, t))

@@ -1,6 +1,7 @@
 """Games with a horizon whose states and actions are points."""
 
 import abc
+import dataclasses
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from nashfield.mean_fields import AbstractMeanField
+from nashfield.mean_fields import AbstractMeanField, Particles
 from nashfield.typing import Array, Time
 
 
@@ -79,6 +80,18 @@ class ContinuousGame(eqx.Module):
         Only grids ask: `step` keeps agents out of walls.
         """
         return jnp.asarray(True)
+
+    def crowd_of(self, states: Float[Array, "*batch N D"], actions: Any = None) -> Particles:
+        """The crowd that agents in these states are; its density knows the domain.
+
+        Args:
+            states: (*batch, N, D).
+            actions: (*batch, N, C) what they do, or None.
+        """
+        crowd = Particles.within(states, self.domain, periodic=self.periodic)
+        if actions is None:
+            return crowd
+        return dataclasses.replace(crowd, action_mean=jnp.mean(actions, -2))
 
     def observe(self, x: Float[Array, "D"]) -> Float[Array, "F"]:
         """What a network sees of a state: the state, unless a game says otherwise."""

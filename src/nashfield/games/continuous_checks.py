@@ -8,9 +8,10 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 
+from nashfield.controls import Pool
 from nashfield.games.continuous import ContinuousGame
 from nashfield.games.tracing import call, check_output, check_sizes
-from nashfield.mean_fields import AbstractMeanField, Particles
+from nashfield.mean_fields import AbstractMeanField
 from nashfield.results import GameError
 
 _NUM_AGENTS = 64
@@ -58,6 +59,47 @@ def check_continuous_game(game: ContinuousGame) -> None:
     _report(game, jax.tree.map(np.asarray, found))
 
 
+def check_control(game: ContinuousGame, policy: Any, name: str | None = None) -> None:
+    """Checks that `policy` can be played in `game`.
+
+    Args:
+        game: the game.
+        policy: what an agent shall play, or a pool of it.
+        name: what messages call it; its class if None.
+
+    Raises:
+        TypeError: it is no policy of a game on points.
+        ValueError: its dimensions or its horizon are those of another game.
+    """
+    kind, title = type(policy).__name__, type(game).__name__
+    name = kind if name is None else name
+    member = policy.members if isinstance(policy, Pool) else policy
+    if not hasattr(member, "action"):
+        raise TypeError(
+            f"{name} must be a policy of {title}, a game on points, such as "
+            f"nashfield.policies.Affine or a Pool of them, not {kind}"
+        )
+    horizon = getattr(member, "horizon", None)
+    if horizon is not None and horizon != game.horizon:
+        raise ValueError(
+            f"{name} decides at {horizon} times, but {title} has horizon {game.horizon}"
+        )
+    if isinstance(policy, Pool):
+        member = eqx.filter_eval_shape(lambda: policy.member(0))
+    sizes = game.state_dim, game.control_dim
+    point, noise = (jax.ShapeDtypeStruct((n,), jnp.zeros(()).dtype) for n in sizes)
+    try:
+        shape = eqx.filter_eval_shape(lambda p, x, z: p.action(0, x, z), member, point, noise).shape
+        fault = "" if shape == sizes[1:] else f"its actions have shape {shape}"
+    except Exception as error:  # whatever an author's policy may raise
+        fault = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    if fault:
+        raise ValueError(
+            f"{name} does not fit {title}, which has state_dim {sizes[0]} and control_dim "
+            f"{sizes[1]}: {fault}"
+        )
+
+
 def _check_bounds(where: str, bounds: Any, size: int) -> None:
     pair = isinstance(bounds, tuple) and len(bounds) == 2
     shapes = [np.shape(bound) for bound in bounds] if pair else []
@@ -85,8 +127,8 @@ def _check_shapes(game: ContinuousGame) -> None:
         jax.ShapeDtypeStruct((size,), floats)
         for size in (game.state_dim, game.control_dim, game.noise_dim)
     )
-    crowd = _crowd(jnp.zeros((_NUM_AGENTS, game.state_dim)), game.control_dim)
-    last = Particles(crowd.states)
+    last = game.crowd_of(jnp.zeros((_NUM_AGENTS, game.state_dim)))
+    crowd = game.crowd_of(last.states, jnp.zeros((_NUM_AGENTS, game.control_dim)))
     check_output(game, "step", (game.state_dim,), "(state_dim,)", t, x, a, crowd, noise)
     check_output(game, "reward", (), "()", t, x, a, crowd)
     check_output(game, "terminal_reward", (), "()", x, last)
@@ -97,21 +139,19 @@ def _check_shapes(game: ContinuousGame) -> None:
         )
 
 
-def _crowd(states: Any, control_dim: int) -> Particles:
-    return Particles(states, action_mean=jnp.zeros(control_dim))
-
-
 @eqx.filter_jit
 def _played(game: ContinuousGame) -> dict[str, Any]:
     """Some agents' starts, and their moves and rewards at every time."""
     rng = np.random.default_rng(0)
     noise = jnp.asarray(rng.standard_normal((_NUM_AGENTS, game.noise_dim)))
     start = game.initial().sample(jax.random.key(0), _NUM_AGENTS)
-    crowd = _crowd(start, game.control_dim)
     low, high = (jnp.asarray(bound, start.dtype) for bound in game.control_bounds)
     share = jnp.linspace(0, 1, _NUM_AGENTS)[:, None]
-    low, high = jnp.maximum(low, -_LARGE_ACTION), jnp.minimum(high, _LARGE_ACTION)
-    actions = low + share * (high - low)
+    # An open side is tried so far out, from the other side or from zero.
+    near = jnp.where(jnp.isfinite(low), low, jnp.minimum(high, 0) - _LARGE_ACTION)
+    far = jnp.where(jnp.isfinite(high), high, jnp.maximum(near, 0) + _LARGE_ACTION)
+    actions = near + share * (far - near)
+    crowd = game.crowd_of(start, jnp.zeros_like(actions))
 
     def at(t: Any) -> tuple[Any, Any]:
         moved = jax.vmap(lambda x, a, noise: game.step(t, x, a, crowd, noise))(
@@ -121,7 +161,7 @@ def _played(game: ContinuousGame) -> dict[str, Any]:
         return moved, paid
 
     moved, paid = jax.lax.map(at, jnp.arange(game.horizon))
-    last = Particles(start)
+    last = game.crowd_of(start)
     ended = jax.vmap(lambda x: game.terminal_reward(x, last))(start)
     found = {"initial": start, "step": moved, "reward": paid, "terminal_reward": ended}
     return found | {"actions": actions}

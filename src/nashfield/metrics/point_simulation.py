@@ -9,6 +9,8 @@ from jaxtyping import Float, PRNGKeyArray
 
 from nashfield.dynamics.affine import check_affine
 from nashfield.dynamics.episodes import Episodes, play_among
+from nashfield.games.continuous_checks import check_control
+from nashfield.games.grids import reads_density
 from nashfield.learners.riccati import affine_sweep
 from nashfield.mean_fields import Flow
 from nashfield.metrics.estimates import Estimate
@@ -61,6 +63,12 @@ def simulate_points(
     game: Any, policy: Any, *, num_agents: int, num_seeds: int, key: PRNGKeyArray
 ) -> PointSimulation:
     """Plays `policy` among N agents of a ContinuousGame; see `simulate`."""
+    check_control(game, policy)
+    if num_agents == 1 and reads_density(game):
+        raise ValueError(
+            f"{type(game).__name__} pays by the density of the crowd, and a single agent has none: "
+            "take num_agents of at least 2"
+        )
     try:
         check_affine(game, policy)
         response = affine_sweep(game, policy).best_response
@@ -88,7 +96,7 @@ def _simulate(game, policy, response, num_agents: int, num_seeds: int, key) -> P
     entries = num_agents * (game.horizon + 1) * (game.state_dim + game.control_dim + 1)
     size = max(1, min(num_seeds, _BLOCK_ENTRIES // entries))
     returns, gains, distances = jax.lax.map(one_seed, jnp.arange(num_seeds), batch_size=size)
-    return PointSimulation(returns, gains, distances, many.flow, num_agents)
+    return PointSimulation(returns, gains, distances, many.flow(game), num_agents)
 
 
 def _quantiles(episodes: Episodes, num_agents: int) -> Float[Array, "T1 N D"]:

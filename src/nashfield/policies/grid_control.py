@@ -26,6 +26,11 @@ class GridActions(AbstractControl):
     actions: Float[Array, "*batch T S C"]
     cells: Cells
 
+    @property
+    def horizon(self) -> int:
+        """T."""
+        return self.actions.shape[-3]
+
     def action(self, t: Time, x: Float[Array, "D"], noise: Float[Array, "C"]) -> Float[Array, "C"]:
         """See `AbstractControl.action`."""
         index, shares = self.cells.shares(x)
@@ -61,6 +66,11 @@ class GridControl(AbstractControl):
     high: Float[Array, "*batch C"] = eqx.field(converter=array)
     cells: Cells
     shape: tuple[int, ...] = eqx.field(static=True)
+
+    @property
+    def horizon(self) -> int:
+        """T."""
+        return self.table.shape[-3]
 
     def action(self, t: Time, x: Float[Array, "D"], noise: Float[Array, "C"]) -> Float[Array, "C"]:
         """See the class; noise zero draws medians, and `certain()` plays the mean."""
