@@ -323,6 +323,7 @@ def test_tolerances_compile_nothing():
     assert len(traces) == before > 0
 
 
+@pytest.mark.slow
 def test_run_without_tolerance_does_every_iteration():
     game = nf.games.SusceptibleInfected(horizon=6)
     options = {"num_iterations": 20}

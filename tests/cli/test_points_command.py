@@ -98,6 +98,7 @@ def no_certificates(monkeypatch):
     monkeypatch.setattr(report, "find_certificate", lambda solution: None)
 
 
+@pytest.mark.slow
 def test_what_an_answer_on_a_grid_is_worth_on_points(run):
     line = ("solve", "beach-bar-line", "--set", "horizon=3", "--no-plots", "--iterations", "10")
     status, out, err = run(*line, *GRID, "--json")

@@ -345,6 +345,7 @@ def test_stationary_games(precision):
     refuses(Stay(bonus=np.inf), "Stay.reward: at state 0, action 0, the reward is inf")
 
 
+@pytest.mark.slow
 def test_large_games_are_checked_without_a_table():
     large = nf.games.BeachBar(num_states=60_000, horizon=60)  # a table would take 86 GB
     checks.check_game(large)

@@ -58,6 +58,7 @@ class TestOnTheSoftThreshold:
         assert solution.gradient_norm < (1e-8 if precision == "float64" else 1e-3)
         assert solution.policy.theta.dtype == jnp.dtype(precision)
 
+    @pytest.mark.slow
     def test_written_down_steps_end_there_too(self):
         solver = nf.LocalEquilibrium(SoftThreshold(0.9), optimizer=nf.PowerStep(0.2, 0.0))
         assert abs(nf.solve(GAME, solver, num_iterations=100).policy.theta - 0.480336) < 1e-6
@@ -127,6 +128,7 @@ class TestReports:
         exact = nf.partial_gradient(SMALL, solution.policy).theta
         assert solution.gradient_norm == pytest.approx(float(abs(exact)), abs=1e-12)
 
+    @pytest.mark.slow
     def test_of_a_policy_that_jumps_it_is_that_of_the_estimate(self):
         solver = nf.LocalEquilibrium(
             Threshold(0.5), gradient=QUICK, optimizer=nf.PowerStep(1e-3, 0.0)
@@ -135,6 +137,7 @@ class TestReports:
         step = abs(solution.policy.theta - 0.5) / 1e-3
         assert solution.history["gradient_norm"][0] == pytest.approx(float(step), rel=1e-6)
 
+    @pytest.mark.slow
     def test_a_played_crowd_with_the_exact_gradient(self):
         solver = nf.LocalEquilibrium(SoftThreshold(0.3), gradient=ExactGradient(), crowd=CROWD)
         solution = nf.solve(SMALL, solver, num_iterations=1)
@@ -195,6 +198,7 @@ class TestStarts:
 
 
 class TestPoints:
+    @pytest.mark.slow
     def test_reinforce_is_what_climbs(self):
         crowd = PlayedCrowd(num_agents=50, num_steps=20)
         solver = nf.LocalEquilibrium(

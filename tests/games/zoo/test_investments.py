@@ -96,6 +96,7 @@ class TestOneProduct:
         never_fast = eqx.tree_at(lambda g: g.crowding, game, np.asarray(0.0))
         assert abs(mean_of(nf.stationary_mean_field(never_fast, policy)) - means[-1]) > 0.005
 
+    @pytest.mark.slow
     def test_best_response_among_few_good_products_is_fast(self):
         game = ProductInvestment(num_states=40, initial_high=0.2)
         solution = nf.solve(game, nf.FixedPoint(), num_iterations=1, initial_policy=always(0))
@@ -176,6 +177,7 @@ class TestAllProducts:
         best = game.optimal_value(nf.Particles(means[None]))
         np.testing.assert_allclose(best, np.sum(values), rtol=1e-6)
 
+    @pytest.mark.slow
     def test_never_and_one(self, precision):
         game = ContinuousProductInvestment()
         close = {"float64": 1e-6, "float32": 3e-6}[precision]
