@@ -243,6 +243,47 @@ def test_a_fit_goes_on_from_another(fitted):
     assert warm.report.held_out_losses[0] < cold.report.held_out_losses[0] - 0.1
 
 
+def test_a_start_of_another_kind(fitted):
+    """Its base, or its domain, is not what is fitted."""
+    states, key = np.clip(lq_flow(50, 0)[0], -1, 1), jax.random.key(0)
+    box = (np.full(1, -1.0), np.full(1, 1.0))
+    options = {**SMALL, "num_steps": 1}
+    boxed = fit_normalizing_flow(states, domain=box, key=key, **options)
+    wide = (box[0], 2 * box[1])
+    with pytest.raises(ValueError, match=r"start has another domain .* to .*than the samples"):
+        fit_normalizing_flow(states, start=boxed, domain=wide, key=key, **options)
+    with pytest.raises(ValueError, match=r"start has another domain .*the samples \(none\)"):
+        fit_normalizing_flow(states, start=boxed, key=key, **options)
+    with pytest.raises(ParameterError, match=r'start has the base "uniform", but the fit .*"norm'):
+        fit_normalizing_flow(states, start=boxed, domain=box, base="normal", key=key, **options)
+    with pytest.raises(ValueError, match=r"start has another domain \(none\)"):
+        fit_normalizing_flow(states, start=fitted[0], domain=box, key=key, **options)
+
+
+@pytest.mark.parametrize(("num_steps", "look_every"), [(10, 40), (7, 5)])
+def test_no_more_steps_than_were_asked_for(num_steps, look_every):
+    options = {**SMALL, "num_steps": num_steps, "look_every": look_every}
+    flow = fit_normalizing_flow(lq_flow(50, 1)[0], key=jax.random.key(0), **options)
+    assert int(flow.report.num_steps) == num_steps
+    assert np.isfinite(flow.report.losses).all()
+    assert flow.report.losses.shape == (-(-num_steps // look_every),)
+
+
+def test_walls_that_are_no_float32():
+    """0.7 is greater than its nearest float32; the uniform law's density there is 1 / 0.7."""
+    wall, key = np.array([0.7]), jax.random.key(0)
+    assert float(np.float32(0.7)) < 0.7
+    sizes = {"num_layers": 1, "num_bins": 4, "width": 4, "depth": 1}
+    bijection = spline_bijection(1, kind="autoregressive", **sizes, tails=False, key=key)
+    bijection = jax.tree.map(lambda x: 0 * x if eqx.is_inexact_array(x) else x, bijection)
+    domain = jnp.zeros(1, jnp.float32), jnp.asarray(wall, jnp.float32)
+    sides = domain[0], domain[1] - domain[0]
+    flow = NormalizingFlow.of(bijection, *sides, size=2, base="uniform", domain=domain)
+    found = flow[0].log_density(jnp.asarray([[0.7], [0.35], [0.7001], [-1e-4]]))
+    np.testing.assert_allclose(found[:2], np.log(1 / 0.7), rtol=1e-5)
+    np.testing.assert_array_equal(found[2:], -np.inf)
+
+
 def test_fits_stop_early():
     """A rate of nothing brings nothing better."""
     options = {**SMALL, "num_steps": 2000, "patience": 2, "learning_rate": 0.0}

@@ -36,6 +36,15 @@ def test_expectations():
     np.testing.assert_allclose(square, np.mean(x**2 * density), rtol=1e-8)
 
 
+@pytest.mark.parametrize("concentration", [2500.0, 1e6])
+def test_sharp_laws_keep_their_mass(concentration, precision):
+    """Narrower than the distance of the nodes."""
+    sharp = law(0.3, concentration)
+    total = sharp.expect(lambda x: jnp.ones(()))
+    np.testing.assert_allclose(total, 1, rtol=1e-12 if precision == "float64" else 1e-6)
+    np.testing.assert_allclose(sharp.mean(), [0.3], atol=1 / 256)
+
+
 @pytest.mark.parametrize("concentration", [0.0, 2.0, 50.0])
 def test_draws(concentration):
     states = np.asarray(law(0.1, concentration).sample(jax.random.key(0), 3000))

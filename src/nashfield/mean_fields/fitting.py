@@ -94,6 +94,11 @@ class MaximumLikelihood(eqx.Module):
             raise ParameterError('base "uniform" needs a domain, whose box it fills')
         if domain is not None:
             domain = jnp.asarray(domain[0], jnp.float32), jnp.asarray(domain[1], jnp.float32)
+        if start is not None and start.base != base:
+            raise ParameterError(
+                f'start has the base "{start.base}", but the fit the base "{base}": a fit goes on '
+                "with the same one"
+            )
         start_key, shuffle_key, fit_key = jax.random.split(key, 3)
         if start is not None:
             bijection, centre, scale = start.bijection, start.centre, start.scale
@@ -148,7 +153,6 @@ class MaximumLikelihood(eqx.Module):
         size, num_agents, _ = train.shape
         per_time = max(1, min(self.batch_size // size, num_agents))
         num_looks = -(-self.num_steps // self.look_every)
-        total = num_looks * self.look_every
         times = scaled_time(jnp.arange(size), size)[:, None]
         weights, rest = eqx.partition(bijection, eqx.is_inexact_array)
         rate = jnp.asarray(self.learning_rate, jnp.float32)
@@ -174,22 +178,27 @@ class MaximumLikelihood(eqx.Module):
             batch = jnp.take_along_axis(train, index[..., None], 1)
             value, gradient = jax.value_and_grad(loss)(weights, batch)
             updates, state = optimiser.update(gradient, state, weights)
-            fall = (1 + jnp.cos(number.astype(jnp.float32) * (math.pi / total))) / 2
+            fall = (1 + jnp.cos(number.astype(jnp.float32) * (math.pi / self.num_steps))) / 2
             now = rate * (_FINAL_RATE + (1 - _FINAL_RATE) * fall)
             weights = jax.tree.map(lambda w, u: w + now * u, weights, updates)
             memory = jnp.minimum(_MEMORY, (number + 1.0) / (number + 10.0)).astype(jnp.float32)
             mean = jax.tree.map(lambda m, w: memory * m + (1 - memory) * w, mean, weights)
             return (weights, state, mean), value
 
+        def further(number, carry):
+            descent, value = step(carry[0], number)
+            return descent, carry[1] + value
+
         def look(carry):
             number, descent, best, least, stale, report = carry
-            steps = number * self.look_every + jnp.arange(self.look_every)
-            descent, values = jax.lax.scan(step, descent, steps)
+            first = number * self.look_every
+            last = jnp.minimum(first + self.look_every, self.num_steps)
+            descent, sum_losses = jax.lax.fori_loop(first, last, further, (descent, zero_loss))
             value = loss(descent[2], held)
             better = value < least
             best = jax.tree.map(lambda new, old: jnp.where(better, new, old), descent[2], best)
             report = (
-                report[0].at[number].set(jnp.mean(values)),
+                report[0].at[number].set(sum_losses / (last - first)),
                 report[1].at[number].set(value),
             )
             stale = jnp.where(better, 0, stale + 1)
@@ -198,13 +207,15 @@ class MaximumLikelihood(eqx.Module):
         def going(carry) -> Array:
             return (carry[0] < num_looks) & (carry[4] < self.patience)
 
-        zero = jnp.zeros((), int)
+        zero, zero_loss = jnp.zeros((), int), jnp.zeros((), jnp.float32)
         empty = jnp.full(num_looks, jnp.nan, jnp.float32)
         state = optimiser.init(weights)
         infinite = jnp.asarray(jnp.inf, jnp.float32)
         carry = (zero, (weights, state, weights), weights, infinite, zero, (empty, empty))
         number, _, best, _, _, report = jax.lax.while_loop(going, look, carry)
-        return eqx.combine(best, rest), FitReport(*report, number * self.look_every)
+        return eqx.combine(best, rest), FitReport(
+            *report, jnp.minimum(number * self.look_every, self.num_steps)
+        )
 
 
 def fit_normalizing_flow(
@@ -250,6 +261,8 @@ def fit_normalizing_flow(
             )
         samples = samples.laws.states
     samples, domain = _checked(samples, domain)
+    if start is not None:
+        _check_start(start, domain)
     flow = _fit(MaximumLikelihood(**options), samples, domain, start, key)
     return dataclasses.replace(flow, action_mean=action_mean)
 
@@ -283,6 +296,21 @@ def _checked(samples: Any, domain: Any) -> tuple[Array, tuple[np.ndarray, np.nda
         if np.any((samples < low - slack) | (samples > high + slack)):
             raise ValueError(f"samples lie outside of the domain from {low} to {high}")
     return samples, (low, high)
+
+
+def _check_start(start: NormalizingFlow, domain: tuple[np.ndarray, np.ndarray] | None) -> None:
+    if start.low is None or start.high is None:
+        same = domain is None
+    else:
+        sides = start.low, start.high
+        same = domain is not None and all(
+            not known(side) or np.array_equal(np.asarray(side), np.float32(given))
+            for side, given in zip(sides, domain, strict=True)
+        )
+    if not same:
+        old = "none" if start.low is None else f"{start.low} to {start.high}"
+        new = "none" if domain is None else f"{domain[0]} to {domain[1]}"
+        raise ValueError(f"start has another domain ({old}) than the samples ({new})")
 
 
 @eqx.filter_jit

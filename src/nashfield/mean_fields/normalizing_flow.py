@@ -218,6 +218,8 @@ class NormalizingMeanField(AbstractMeanField):
     def _inside(self, x: Float[Array, "*batch D"]) -> Array:
         if self.flow.low is None or self.flow.high is None:
             return jnp.ones(x.shape[:-1], bool)
+        # In the domain's precision: a wall that is no float32 has itself inside.
+        x = x.astype(jnp.float32)
         return jnp.all((x >= self.flow.low) & (x <= self.flow.high), -1)
 
     def _clip(self, x: Float[Array, "*batch D"]) -> Float[Array, "*batch D"]:

@@ -33,10 +33,14 @@ class VonMises(AbstractMeanField):
         return self.expect(lambda x: x)
 
     def expect(self, function: Callable[[Array], Array]) -> Array:
-        """Mean of `function`, which takes one state (1,), by Gauss-Legendre quadrature."""
+        """Mean of `function`, which takes one state (1,), by Gauss-Legendre quadrature.
+
+        The weights sum to 1, however few nodes a sharp law falls upon.
+        """
         nodes, weights = np.polynomial.legendre.leggauss(_NUM_NODES)
         points = jnp.asarray((nodes[:, None] + 1) / 2, self._dtype)
-        shares = jnp.asarray(weights / 2, self._dtype) * jnp.exp(self.log_density(points))
+        logs = self.log_density(points) + jnp.asarray(np.log(weights), self._dtype)
+        shares = jax.nn.softmax(logs)
         return jnp.tensordot(shares, jax.vmap(function)(points), 1, precision="highest")
 
     def sample(self, key: PRNGKeyArray, n: int) -> Float[Array, "n 1"]:

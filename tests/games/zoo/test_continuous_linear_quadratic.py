@@ -264,6 +264,14 @@ def test_costs_among_n_agents_by_play(num_agents, num_runs):
             {"initial_law": "uniform", "initial_variance": [[1.0, 0.5], [0.5, 1.0]]},
             "initial_variance must be diagonal",
         ),
+        (
+            {"initial_law": "uniform", "initial_variance": 0.0},
+            "a box with sides: initial_variance must be greater than 0",
+        ),
+        (
+            {"initial_law": "uniform", "initial_variance": [[1.0, 0.0], [0.0, 0.0]]},
+            "a box with sides: initial_variance must be greater than 0",
+        ),
     ],
 )
 def test_bad_parameters(parameters, message):

@@ -78,3 +78,14 @@ def test_one_step():
 def test_bad_parameters(parameters, message):
     with pytest.raises(ParameterError, match=message):
         SystemicRisk(**parameters)
+
+
+@pytest.mark.parametrize(("q", "eps"), [(0.1, 0.01), (np.float32(0.1), 0.01)])
+def test_rounding_refuses_no_parameters(q, eps):
+    """eps = q^2, as far as numbers can tell: the cost is alpha^2 / 2 - q alpha y + q^2 y^2 / 2."""
+    assert float(q) ** 2 > eps
+    game = SystemicRisk(q=q, eps=eps)
+    law = nf.Gaussian(np.zeros(1), np.ones((1, 1)))
+    # Nothing is paid where alpha = q y.
+    cost = game.reward(0, np.array([-2.0]), np.array([2.0 * q]), law)
+    np.testing.assert_allclose(cost, 0, atol=1e-9)

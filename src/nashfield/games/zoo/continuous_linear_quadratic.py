@@ -91,6 +91,11 @@ class LinearQuadratic(QuadraticGame):
                     "initial_law 'uniform' is a law on a box, whose entries are independent: "
                     "initial_variance must be diagonal"
                 )
+            if np.any((covariance if covariance.ndim == 0 else np.diag(covariance)) <= 0):
+                raise ParameterError(
+                    "initial_law 'uniform' needs a box with sides: initial_variance must be "
+                    "greater than 0 in every coordinate (or take initial_law='gaussian')"
+                )
 
     def initial(self) -> Any:
         """Gaussian or uniform."""

@@ -58,7 +58,8 @@ class SystemicRisk(QuadraticGame):
             check_number(name, getattr(self, name), least=0.0)
         check_number("initial_mean", self.initial_mean)
         traced = any(isinstance(x, jax.core.Tracer) for x in (self.q, self.eps))
-        if not traced and self.q**2 > self.eps:
+        # Rounding of q and eps, which may be in single precision, decides nothing.
+        if not traced and self.q**2 > self.eps * (1 + 1e-6):
             raise ParameterError(
                 f"eps must be at least q^2 = {float(self.q) ** 2:g}, not {float(self.eps):g}, or "
                 "the cost is not convex"
