@@ -45,6 +45,8 @@ class Seen(Walk):
     """Sees one wave of the first coordinate."""
 
     rate: jax.Array = eqx.field(default_factory=lambda: np.array(3.0))
+    label: str = "any"
+    nothing: float | None = None
 
     def observe(self, x):
         return jnp.sin(self.rate * x[:1])
@@ -132,6 +134,16 @@ def test_log_jacobian_against_differences_in_double_precision():
         assert float(policy.log_jacobian(jnp.float32([u]))[0]) == pytest.approx(expected, rel=1e-6)
 
 
+def test_no_rounding_leads_beyond_the_bounds():
+    """-0.7 + (0.1 + 0.7) is more than 0.1 in single precision."""
+    policy = begin(Walk((-0.7,), (0.1,)))
+    low, high = np.float32(-0.7), np.float32(0.1)
+    assert low + (high - low) > high
+    actions = np.asarray(policy.squash(jnp.linspace(-30, 30, 2001, dtype=jnp.float32)[:, None]))
+    assert (actions.min(), actions.max()) == (low, high)
+    assert policy.log_density(0, X, jnp.asarray(actions[-1])) > -jnp.inf
+
+
 def test_beyond_the_bounds_there_is_no_density():
     assert begin(Walk()).log_density(0, X, jnp.array([3.5])) == -jnp.inf
 
@@ -171,6 +183,23 @@ def test_sees_the_state_through_the_game():
     assert action != policy.action(0, X + 0.5, noise)
     expected = (np.sin(3 * 0.3) - 0.5) / 2
     assert float(policy.features(0, X)[0]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_only_arrays_are_leaves():
+    """Whatever the game holds that it looks through: policies stack and map."""
+    policy = begin(Seen())
+    leaves = jax.tree.leaves(policy)
+    assert all(isinstance(leaf, jax.Array) and leaf.dtype == jnp.float32 for leaf in leaves)
+    assert jax.tree.structure(policy) == jax.tree.structure(begin(Seen(), seed=1))
+    both = jax.tree.map(lambda *parts: jnp.stack(parts), policy, begin(Seen(), seed=1))
+    acted = jax.vmap(lambda policy: policy.action(0, X, jnp.zeros(1)))(both)
+    np.testing.assert_allclose(acted[0], policy.action(0, X, jnp.zeros(1)), rtol=1e-6)
+    assert acted[0] != acted[1]
+
+
+@pytest.mark.parametrize("log_sd", [-0.5, None])
+def test_horizon_is_that_of_the_game(log_sd):
+    assert begin(Walk(), log_sd).horizon == 4
 
 
 def test_only_network_and_log_sd_are_trained():

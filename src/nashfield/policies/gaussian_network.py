@@ -21,6 +21,29 @@ LOG_SD_RANGE = (-6.0, 2.0)
 _HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 
 
+class Observer(eqx.Module):
+    """What a network sees of a state: a game's `observe`, with arrays alone among the leaves.
+
+    So policies can be stacked, mapped over and traced, whatever else a game holds.
+
+    Attributes:
+        arrays: the game's arrays, in single precision.
+        rest: the game without them.
+    """
+
+    arrays: Any
+    rest: Any = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, game: ContinuousGame) -> "Observer":
+        """That of `game`."""
+        return cls(*eqx.partition(single(game), lambda x: isinstance(x, jax.Array | np.ndarray)))
+
+    def __call__(self, x: Float[Array, "D"]) -> Float[Array, "F"]:
+        """What is seen in `x`."""
+        return eqx.combine(self.arrays, self.rest).observe(x)
+
+
 class GaussianNetwork(AbstractControl):
     """u = mean_t(x) + exp(log_sd) noise; a = u, or squashed by tanh where actions are bounded.
 
@@ -37,8 +60,8 @@ class GaussianNetwork(AbstractControl):
         scale: (F,) what they are divided by; not trained.
         low: (C,) least actions; not trained.
         high: (C,) greatest actions; not trained.
-        horizon: T.
-        observer: the game whose `observe` the network looks through; None where that is x itself.
+        num_decisions: T.
+        observer: what the network looks through; None where that is x itself.
         stochastic: False for the policy that plays at noise zero.
     """
 
@@ -48,8 +71,8 @@ class GaussianNetwork(AbstractControl):
     scale: Float[Array, "*batch F"]
     low: Float[Array, "*batch C"]
     high: Float[Array, "*batch C"]
-    horizon: int = eqx.field(static=True)
-    observer: ContinuousGame | None = None
+    num_decisions: int = eqx.field(static=True)
+    observer: Observer | None = None
     stochastic: bool = eqx.field(static=True, default=True)
 
     @classmethod
@@ -90,8 +113,13 @@ class GaussianNetwork(AbstractControl):
             jnp.asarray(low, jnp.float32),
             jnp.asarray(high, jnp.float32),
             game.horizon,
-            None if type(game).observe is ContinuousGame.observe else single(game),
+            None if type(game).observe is ContinuousGame.observe else Observer.of(game),
         )
+
+    @property
+    def horizon(self) -> int:
+        """T."""
+        return self.num_decisions
 
     def split(self) -> tuple[Any, Any]:
         """What is trained (network and log_sd) and the rest; `eqx.combine` joins them."""
@@ -111,7 +139,7 @@ class GaussianNetwork(AbstractControl):
     def features(self, t: Time, x: Float[Array, "D"]) -> Float[Array, "F1"]:
         """What the network sees of one state: standardised, and t / T in [-1, 1]."""
         x = jnp.asarray(x, jnp.float32)
-        seen = x if self.observer is None else self.observer.observe(x)
+        seen = x if self.observer is None else self.observer(x)
         seen = (jnp.asarray(seen, jnp.float32) - self.location) / self.scale
         time = jnp.asarray(t, jnp.float32) * jnp.float32(2 / self.horizon) - 1
         return jnp.concatenate([seen, time[None]])
@@ -132,7 +160,9 @@ class GaussianNetwork(AbstractControl):
         """The actions that `u` stands for."""
         # Squashing an infinite interval would make NaN, also in gradients.
         low, width = jnp.where(self._bounded, self.low, 0), jnp.where(self._bounded, self._width, 1)
-        return jnp.where(self._bounded, low + width * jax.nn.sigmoid(2 * u), u)
+        actions = jnp.where(self._bounded, low + width * jax.nn.sigmoid(2 * u), u)
+        # low + width can be rounded to more than high.
+        return jnp.clip(actions, self.low, self.high)
 
     def log_jacobian(self, u: Float[Array, "*N C"]) -> Float[Array, "*N C"]:
         """Log of da/du in each dimension."""
