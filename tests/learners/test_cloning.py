@@ -41,10 +41,14 @@ def test_every_iteration_has_the_same_share():
     assert np.abs(counts - 1000).max() < 4 * 31
 
 
-def test_a_full_buffer_stays_as_it_is():
+def test_a_full_buffer_takes_nothing():
     buffer = Buffer.empty(Probe(), capacity=1, num_agents=2)
     ones = jnp.ones((2, 2, 1))
-    buffer = buffer.put(ones, ones).put(2 * ones, 2 * ones)
+    buffer = buffer.put(ones, ones)
+    with pytest.raises(ValueError, match=r"buffer is full: its capacity is 1; .*capacity="):
+        buffer.put(2 * ones, 2 * ones)
+    # Nothing can be raised inside jit.
+    buffer = jax.jit(lambda buffer: buffer.put(2 * ones, 2 * ones))(buffer)
     assert int(buffer.count) == 1
     np.testing.assert_array_equal(buffer.states[0], ones)
 

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from tests.learners.probes import PROBES, STATES, Probe, crowd
 
+import nashfield as nf
 from nashfield.learners import PPO
 from nashfield.learners.environment import Environment
 from nashfield.learners.ppo import Critic, _advantages, _play, shuffled_places
+from nashfield.mean_fields import Flow
 from nashfield.policies import GaussianNetwork
 from nashfield.policies.gaussian_network import single
 from nashfield.policies.network import Network
@@ -40,9 +42,10 @@ def test_probe(name):
     assert float(jnp.mean(response.history[-5:])) > float(response.history[0])
 
 
-def test_rewards_of_any_size():
-    """A million times the reward, and a constant: the same policy, up to rounding."""
-    game = Probe(follow=0.7, price=(1e6, 1e6), rot=(1e7, 1e7), edge=-np.inf)
+@pytest.mark.parametrize(("size", "constant"), [(1e6, 1e7), (1e-6, 0.0)])
+def test_rewards_of_any_size(size, constant):
+    """A million times the reward, and a constant, or a millionth of it: the same policy."""
+    game = Probe(follow=0.7, price=(size, size), rot=(constant, constant), edge=-np.inf)
     response = LEARNER.best_response(game, crowd(), key=KEY)
     np.testing.assert_allclose(actions(response.policy, 1), 0.7 * STATES, atol=0.12)
 
@@ -81,7 +84,9 @@ def test_seeds_together_and_a_fault_in_one_batch():
     # The training of the second ended in the first round; its policy is as it was.
     assert np.isnan(response.history[1, 1:]).all()
     assert np.isfinite(response.history[0]).all()
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(response.policy.split()[0]))
+    kept = response.policy.split()[0], response.memory
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(kept))
+    assert list(np.asarray(response.memory.count)) == [80, 0]
     with pytest.raises(GameError, match="at t = 1"):
         response.fault.check(Probe())
 
@@ -99,6 +104,35 @@ def test_a_warm_start_goes_on():
     assert (np.abs(np.asarray(warm.policy.log_sd) + 3) < 0.2).all()
     assert float(warm.memory.count) == 84
     assert float(cold.memory.count) == 4
+
+
+def test_games_with_fields_that_are_no_numbers():
+    """Seeds mapped together, and a warm start, in a game that is seen through `observe`."""
+    game = nf.games.CrowdAversion(duration=0.01, horizon=4)
+    flow = Flow(jax.tree.map(lambda x: jnp.stack([x] * 5), game.ergodic_law()))
+    tiny = PPO(num_updates=2, num_envs=8, num_minibatches=2, num_epochs=1, hidden=(4,))
+    keys = jax.random.split(KEY, 2)
+    both = jax.vmap(lambda key: tiny.best_response(game, flow, key=key))(keys)
+    assert np.isfinite(both.value).all()
+    one = jax.tree.map(lambda x: x[1], both)
+    warm = tiny.best_response(game, flow, key=KEY, start=one)
+    assert float(warm.memory.count) == 4
+    again = jax.vmap(lambda start, key: tiny.best_response(game, flow, key=key, start=start))
+    np.testing.assert_allclose(again(both, keys).memory.count, 4)
+
+
+def test_a_fault_in_the_last_episodes_is_reported():
+    """Only those 4096 agents, not the 16 of the training, get beyond 3 deviations."""
+    learner = PPO(num_updates=1, num_envs=8, num_minibatches=2, num_epochs=1, hidden=(4,))
+    game = Probe(edge=1.5, rot=(np.nan, 0.0))
+    training = learner.best_response(Probe(), crowd(), key=KEY)
+    with pytest.raises(GameError, match=r"training failed: at t = 0, .* Probe.reward pays nan"):
+        learner.best_response(game, crowd(), key=KEY)
+    found = jax.vmap(lambda key: learner.best_response(game, crowd(), key=key))(KEY[None])
+    assert found.fault.found[0]
+    assert np.isnan(found.value[0])
+    # The training itself met none.
+    np.testing.assert_allclose(found.history[0], training.history, rtol=1e-5)
 
 
 class Counted(Probe):

@@ -288,6 +288,17 @@ def test_wrong_parameters_are_named(wrong):
         SAC(**wrong)
 
 
+def test_error_more_entropy_than_bounded_actions_have():
+    """A normal law with the entropy of the uniform one on [-1, 1], log 2, has deviation .48394."""
+    for target_sd, bound in ((0.4840, 1.0), (1.0, 3.0)):
+        learner = SAC(**{**vars(LEARNER), "target_sd": target_sd})
+        with pytest.raises(ParameterError, match=r"target_sd must be below 0\.484 in Probe"):
+            learner.best_response(Probe(bound=bound), crowd(), key=KEY)
+    tiny = {"num_updates": 1, "num_envs": 2, "num_steps": 1, "batch_size": 2, "hidden": (2,)}
+    for target_sd, bound in ((0.4839, 1.0), (1.0, np.inf)):
+        SAC(**tiny, target_sd=target_sd).best_response(Probe(bound=bound), crowd(), key=KEY)
+
+
 @pytest.mark.parametrize("target_sd", [1e-3, 8.0])
 def test_error_deviations_that_no_policy_has(target_sd):
     with pytest.raises(

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int, PRNGKeyArray
 
 from nashfield.checks import check_number, check_size
 from nashfield.games.continuous import ContinuousGame
+from nashfield.learners.response import check_start
 from nashfield.policies.gaussian_network import GaussianNetwork, normal_log_density, single
 from nashfield.typing import Array, Scalar, scalar
 
@@ -50,7 +51,22 @@ class Buffer(eqx.Module):
         )
 
     def put(self, states: Float[Array, "T n D"], actions: Float[Array, "T n C"]) -> "Buffer":
-        """Fills the next slot; a full buffer stays as it is."""
+        """Fills the next slot.
+
+        Inside jit, where nothing can be raised, a full buffer stays as it is.
+
+        Raises:
+            ValueError: all slots are filled.
+        """
+        capacity = self.states.shape[-4]
+        full = not isinstance(self.count, jax.core.Tracer) and np.any(
+            np.asarray(self.count) >= capacity
+        )
+        if full:
+            raise ValueError(
+                f"the buffer is full: its capacity is {capacity}; make it with "
+                "Buffer.empty(..., capacity=) at least the number of iterations"
+            )
         return Buffer(
             jnp.asarray(self.states).at[self.count].set(states.astype(jnp.float32), mode="drop"),
             jnp.asarray(self.actions).at[self.count].set(actions.astype(jnp.float32), mode="drop"),
@@ -129,7 +145,9 @@ class Cloning(eqx.Module):
 
         Raises:
             ValueError: nothing is stored, or `start` has a spread of another kind.
+            ParameterError: `start` was made for another game.
         """
+        check_start(game, start)
         if not isinstance(buffer.count, jax.core.Tracer) and np.any(np.asarray(buffer.count) < 1):
             raise ValueError("the buffer is empty: fill a slot with buffer.put(states, actions)")
         if start is not None and start.log_sd is not None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.core
 import jax.numpy as jnp
 import numpy as np
@@ -63,6 +64,18 @@ class Fault(eqx.Module):
             moved[first],
         )
 
+    @classmethod
+    def during(cls, record: Any) -> "Fault":
+        """The first one in what agents lived through, an `environment.Record`."""
+        num_times, num_agents = record.rewards.shape
+        moves = record.states[:-1], record.actions, record.rewards, record.states[1:]
+        flat = (x.reshape(num_times * num_agents, *x.shape[2:]) for x in moves)
+        return cls.among(jnp.repeat(jnp.arange(num_times), num_agents), *flat)
+
+    def otherwise(self, other: "Fault") -> "Fault":
+        """This one if it was found, else `other`."""
+        return jax.tree.map(lambda mine, its: jnp.where(self.found, mine, its), self, other)
+
     def check(self, game: Any) -> None:
         """Raises if there was one; of a batch (leading axes) the first. Nothing inside jit.
 
@@ -90,7 +103,7 @@ class Fault(eqx.Module):
                 what += " and terminal_reward, summed,"
             what += f" pays {reward:g}"
         raise GameError(
-            f"training stopped: at t = {t}, x = {_text(state)}, a = {_text(action)} {what}; "
+            f"training failed: at t = {t}, x = {_text(state)}, a = {_text(action)} {what}; "
             f"rewards and states must stay finite and below {LIMIT:g} in absolute value: bound the "
             "actions with control_bounds, cap states in step, put log(density + eps) for "
             "log(density), or lower the learning rate"

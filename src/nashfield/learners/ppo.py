@@ -12,7 +12,7 @@ from nashfield.checks import check_number, check_probability, check_size
 from nashfield.games.continuous import ContinuousGame
 from nashfield.learners.environment import Environment, check_environment
 from nashfield.learners.faults import Fault
-from nashfield.learners.response import Response, begin_policy, judge
+from nashfield.learners.response import Response, begin_policy, check_start, judge
 from nashfield.mean_fields import AbstractFlow
 from nashfield.policies.gaussian_network import GaussianNetwork, normal_log_density, single
 from nashfield.policies.network import Network
@@ -98,9 +98,11 @@ class PPO(eqx.Module):
             GameError: game and flow do not fit together, or a reward or state became NaN,
                 infinite or unbounded during training. Inside jit and vmap the training stops as
                 well, and `response.fault.check(game)` raises outside.
-            ParameterError: the minibatches do not come out even.
+            ParameterError: the minibatches do not come out even, or `start` was made for another
+                game.
         """
         check_environment(game, flow)
+        check_start(game, start)
         size = game.horizon * self.num_envs
         if size % self.num_minibatches:
             raise ParameterError(
@@ -189,8 +191,8 @@ def _train(learner: PPO, game: Any, flow: Any, start: Any, key: PRNGKeyArray) ->
         policy = eqx.combine(trained, rest)
         critic = eqx.tree_at(lambda c: c.network, critic, network)
         seen = _play(env, policy, learner.num_envs, play_key)
-        rows, critic = _advantages(learner, critic, seen)
-        now = ravel_pytree((trained, critic.network))[0]
+        rows, moved = _advantages(learner, critic, seen)
+        now = ravel_pytree((trained, moved.network))[0]
 
         def minibatch(carry: Any, columns: Any) -> Any:
             weights, moments = carry
@@ -206,7 +208,11 @@ def _train(learner: PPO, game: Any, flow: Any, start: Any, key: PRNGKeyArray) ->
 
         keys = jax.random.split(learn_key, learner.num_epochs)
         (now, moments), _ = jax.lax.scan(epoch, (now, moments), keys)
-        weights = jnp.where(seen.fault.found, weights, now)
+        weights, critic = jax.tree.map(
+            lambda old, new: jnp.where(seen.fault.found, old, new),
+            (weights, critic),
+            (now, moved),
+        )
         history = history.at[index].set(jnp.mean(jnp.sum(seen.rewards, 0)))
         return index + 1, weights, critic, moments, history, seen.fault
 
@@ -220,7 +226,8 @@ def _train(learner: PPO, game: Any, flow: Any, start: Any, key: PRNGKeyArray) ->
     trained, network = unravel(weights)
     policy = eqx.combine(trained, rest)
     critic = eqx.tree_at(lambda c: c.network, critic, network)
-    value, stochastic_value = judge(env, policy, key=judge_key)
+    value, stochastic_value, later = judge(env, policy, key=judge_key)
+    fault = fault.otherwise(later)
     return Response(policy, value, stochastic_value, history, critic, fault)
 
 
@@ -239,7 +246,8 @@ def _begin(learner: PPO, env: Environment, start: Any, policy_key, critic_key) -
     if isinstance(start, Response) and isinstance(start.memory, Critic):
         return policy, jax.tree.map(jnp.asarray, start.memory)
     widths = (policy.location.shape[0] + 1, *learner.hidden, 1)
-    network = Network.draw(widths, last_scale=0.01, key=critic_key)
+    # In a game of tiny rewards whatever a fresh critic says would drown them: it says zero.
+    network = Network.draw(widths, last_scale=0.0, key=critic_key)
     zero = jnp.zeros((), jnp.float32)
     return policy, Critic(network, zero, zero + 1, zero)
 

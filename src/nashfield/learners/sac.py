@@ -13,9 +13,9 @@ from jaxtyping import PRNGKeyArray
 
 from nashfield.checks import check_number, check_probability, check_size
 from nashfield.games.continuous import ContinuousGame
-from nashfield.learners.environment import Environment, Record, check_environment, play
+from nashfield.learners.environment import Environment, check_environment, play
 from nashfield.learners.faults import Fault
-from nashfield.learners.response import Response, begin_policy, judge
+from nashfield.learners.response import Response, begin_policy, check_start, judge
 from nashfield.learners.soft_loss import Memory, SoftLoss
 from nashfield.mean_fields import AbstractFlow
 from nashfield.policies.gaussian_network import LOG_SD_RANGE, GaussianNetwork
@@ -49,8 +49,8 @@ class SAC(eqx.Module):
         learning_rate: of Adam at first; falls linearly to 2% of that.
         target_rate: how far the copies of the critics follow in one step.
         target_sd: deviation of the actions that a fresh policy begins with and the temperature
-            aims at: in half widths of the interval of an action, and where it is unbounded in its
-            own units.
+            aims at: in half widths of the interval of an action (less than .484, the entropy of
+            uniform actions), and where it is unbounded in its own units.
         hidden: widths of the hidden layers of policy and critics.
     """
 
@@ -106,13 +106,32 @@ class SAC(eqx.Module):
             GameError: game and flow do not fit together, or a reward or state became NaN,
                 infinite or unbounded during training. Inside jit and vmap the training stops as
                 well, and `response.fault.check(game)` raises outside.
+            ParameterError: `start` was made for another game, or bounded actions cannot have the
+                entropy that `target_sd` asks for.
         """
         check_environment(game, flow)
+        check_start(game, start)
+        self._check_entropy(game)
         response = _train(self, game, flow, start, key)
         response.fault.check(game)
         return response
 
+    def _check_entropy(self, game: ContinuousGame) -> None:
+        """Of all laws on an interval the uniform one has the most entropy."""
+        low, high = game.control_bounds
+        if any(isinstance(x, jax.core.Tracer) for x in (low, high, self.target_sd)):
+            return
+        bounded = np.isfinite(np.asarray(high) - np.asarray(low))
+        if np.any(bounded) and np.any(self.target_sd >= _UNIFORM_SD):
+            raise ParameterError(
+                f"target_sd must be below {_UNIFORM_SD:.3f} in {type(game).__name__}, whose "
+                f"actions are bounded, not {self.target_sd}: even uniform actions have no more "
+                "entropy than normal ones of that many half widths"
+            )
 
+
+# 2 / sqrt(2 pi e): a normal law of that deviation has the entropy of the uniform one on [-1, 1].
+_UNIFORM_SD = 2 / math.sqrt(2 * math.pi * math.e)
 # Agents whose returns the units of the critics come from.
 _NUM_AGENTS = 1024
 _FIRST_TEMPERATURE = 0.1
@@ -170,7 +189,7 @@ def _train(learner: SAC, game: Any, flow: Any, start: Any, key: PRNGKeyArray) ->
 
         old = weights, copies, moments
         new, _ = jax.lax.scan(step, old, (picks, noises))
-        fault = _fault(record)
+        fault = Fault.during(record)
         kept = jax.tree.map(lambda old, new: jnp.where(fault.found, old, new), old, new)
         history = history.at[index].set(jnp.mean(record.returns))
         return index + 1, *kept, replay, history, fault
@@ -184,7 +203,8 @@ def _train(learner: SAC, game: Any, flow: Any, start: Any, key: PRNGKeyArray) ->
     critics, trained, log_temperature = unravel(weights)
     copies, policy = unravel_copies(copies), eqx.combine(trained, rest)
     memory = Memory(critics, copies, log_temperature, memory.potential, memory.scale)
-    value, stochastic_value = judge(env, policy, key=judge_key)
+    value, stochastic_value, later = judge(env, policy, key=judge_key)
+    fault = fault.otherwise(later)
     return Response(policy, value, stochastic_value, history, memory, fault)
 
 
@@ -221,11 +241,4 @@ def _begin_memory(
     )
     critics, temperature = (first, second), jnp.log(jnp.float32(_FIRST_TEMPERATURE))
     memory = Memory(critics, critics, temperature, jnp.append(potential, 0), scale)
-    return memory, _fault(record), True
-
-
-def _fault(record: Record) -> Fault:
-    num_times, num_agents = record.rewards.shape
-    moves = record.states[:-1], record.actions, record.rewards, record.states[1:]
-    flat = (x.reshape(num_times * num_agents, *x.shape[2:]) for x in moves)
-    return Fault.among(jnp.repeat(jnp.arange(num_times), num_agents), *flat)
+    return memory, Fault.during(record), True
