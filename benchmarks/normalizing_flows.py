@@ -47,7 +47,8 @@ def main() -> None:
     print(f"load before the start {load:.1f}; medians of {options.repeats}")
     print(f"seconds of {options.steps} steps of {SHARED['batch_size']} states")
     print(
-        f"{'case':16} {'zuko':>8} {'ours':>8} {'ratio':>6} {'compile':>8} {'loss: zuko':>11} ours"
+        f"{'case':16} {'zuko':>8} {'ours':>8} {'ratio':>6} {'cpu ratio':>9} {'compile':>8} "
+        f"{'loss: zuko':>11} ours"
     )
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -56,7 +57,7 @@ def main() -> None:
             row = {"case": name, **measure(peer, case, options.repeats, num_cpus, Path(folder))}
             rows.append(row)
             print(f"{name:16} {row['zuko']:8.2f} {row['ours']:8.2f} {row['ratio']:5.1f}x", end=" ")
-            print(f"{row['cpu_ratio']:6.1f}x {row['compile']:8.1f}", end=" ")
+            print(f"{row['cpu_ratio']:8.1f}x {row['compile']:8.1f}", end=" ")
             print(f"{row['zuko_loss']:11.3f} {row['our_loss']:.3f}")
     peer.close()
     worst = min(row["ratio"] for row in rows)
