@@ -78,9 +78,9 @@ def test_smooth_tables_are_interpolated_and_continued(precision):
 def test_masses_of_laws(precision):
     tight = {"rel": 1e-5, "abs": 1e-7}
     edges = np.linspace(-1, 3, 21)
-    exact = np.diff(stats.norm.cdf(edges, 0.5, 0.3))
+    exact = np.diff(np.concatenate([[0], stats.norm.cdf(edges[1:-1], 0.5, 0.3), [1]]))
     law = nf.Gaussian(np.array([0.5]), np.array([[0.09]]))
-    assert np.asarray(cell_masses(law, LINE)) == pytest.approx(exact / exact.sum(), **tight)
+    assert np.asarray(cell_masses(law, LINE)) == pytest.approx(exact, **tight)
     law = nf.Uniform(np.array([0.05]), np.array([0.5]))
     exact = np.clip(np.minimum(edges[1:], 0.5) - np.maximum(edges[:-1], 0.05), 0, 1) / 0.45
     assert np.asarray(cell_masses(law, LINE)) == pytest.approx(exact, **tight)
@@ -95,6 +95,78 @@ def test_masses_of_laws(precision):
     found = np.asarray(cell_masses(tilted, PLANE))
     assert found.sum() == pytest.approx(1, rel=1e-6)
     assert found @ np.asarray(PLANE.centres) == pytest.approx([0.5, 0.0], abs=1e-5)
+
+
+def test_what_lies_outside_counts_for_the_outer_cells():
+    edges = np.linspace(-1, 3, 21)
+    exact = np.diff(np.concatenate([[0], stats.norm.cdf(edges[1:-1], -0.9, 1.5), [1]]))
+    wide = cell_masses(nf.Gaussian(np.array([-0.9]), np.array([[2.25]])), LINE)
+    assert np.asarray(wide) == pytest.approx(exact, abs=1e-9)
+    half = np.asarray(cell_masses(nf.Uniform(np.array([-2.0]), np.array([0.0])), LINE))
+    assert half == pytest.approx([0.6] + [0.1] * 4 + [0] * 15)
+    law = nf.GaussianMixture(
+        np.array([0.3, 0.7]), nf.Gaussian(np.array([[-9.0], [9.0]]), np.full((2, 1, 1), 0.01))
+    )
+    assert np.asarray(cell_masses(law, LINE))[[0, 19]] == pytest.approx([0.3, 0.7])
+    # Of a law on other cells the density is read: half of it lies left of the box.
+    other = nf.GridLaw(np.full(2, 0.5), Cells(np.array([-2.0]), np.array([0.0]), shape=(2,)))
+    read = np.asarray(cell_masses(other, LINE))
+    assert read[0] == pytest.approx(0.6, abs=0.04)
+    assert read[5:] == pytest.approx(np.zeros(15))
+
+
+@pytest.mark.parametrize("at", [[-50.0, 0.1], [50.0, 0.1]])
+def test_a_law_wholly_outside_is_in_the_outermost_cells(at):
+    end = 0 if at[0] < 0 else -1
+    line = nf.Gaussian(np.array(at[:1]), np.array([[0.01]]))
+    assert float(cell_masses(line, LINE)[end]) == pytest.approx(1)
+    plane = nf.Gaussian(np.array(at), np.array([[0.01, 0.0], [0.0, 0.01]]))
+    found = np.asarray(cell_masses(plane, PLANE)).reshape(5, 8)
+    exact = np.diff(np.concatenate([[0], stats.norm.cdf(np.linspace(-0.75, 0.75, 7), 0.1, 0.1)]))
+    assert found[end, :-1] == pytest.approx(exact, abs=1e-6)
+    assert found[end].sum() == pytest.approx(1)
+    box = nf.Uniform(np.array(at), np.array(at) + 1)
+    assert np.asarray(cell_masses(box, PLANE)).reshape(5, 8)[end].sum() == pytest.approx(1)
+
+
+def test_gaussian_laws_in_the_plane(precision):
+    """Tilted, and without spread in one coordinate or along a line."""
+    tilted = nf.Gaussian(np.array([0.5, 0.2]), np.array([[0.04, 0.05], [0.05, 0.2]]))
+    draws = np.random.default_rng(0).multivariate_normal([0.5, 0.2], tilted.covariance, 400_000)
+    draws = np.clip(draws, [1e-9, -1 + 1e-9], [1 - 1e-9, 1 - 1e-9])
+    exact = np.histogram2d(*draws.T, [np.linspace(0, 1, 6), np.linspace(-1, 1, 9)])[0] / 400_000
+    found = np.asarray(cell_masses(tilted, PLANE)).reshape(5, 8)
+    assert found == pytest.approx(exact, abs=5 * np.sqrt(0.25 / 400_000))
+    cdf = np.diff(stats.norm.cdf(np.linspace(-1, 1, 9), 0.125, 0.2))
+    flat = nf.Gaussian(np.array([0.5, 0.125]), np.diag([0.0, 0.04]))
+    found = np.asarray(cell_masses(flat, PLANE)).reshape(5, 8)
+    assert found[2] == pytest.approx(cdf, abs=1e-5)
+    other = nf.Gaussian(np.array([0.5, 0.125]), np.diag([0.01, 0.0]))
+    found = np.asarray(cell_masses(other, PLANE)).reshape(5, 8)
+    cdf = np.diff(stats.norm.cdf(np.linspace(0, 1, 6), 0.5, 0.1))
+    assert found[:, 4] == pytest.approx(cdf, abs=1e-5)
+    line = nf.Gaussian(np.array([0.5, 0.125]), np.array([[0.01, 0.02], [0.02, 0.04]]))
+    found = np.asarray(cell_masses(line, PLANE)).reshape(5, 8)
+    assert found.sum(1) == pytest.approx(cdf, abs=1e-5)
+    # Given the first coordinate the second one is a point, shared by the nearest centres.
+    draws = 0.1 * np.random.default_rng(1).normal(size=400_000)
+    place = np.clip((1.125 + 2 * draws) / 0.25 - 0.5, 0, 7)
+    row = np.clip(np.floor((0.5 + draws) / 0.2), 0, 4)
+    shares = np.maximum(1 - np.abs(place - np.arange(8)[:, None]), 0)
+    exact = np.stack([(shares * (row == i)).mean(1) for i in range(5)])
+    assert found == pytest.approx(exact, abs=5 * np.sqrt(0.25 / 400_000))
+
+
+def test_a_torus_brings_in_what_lies_outside():
+    law = nf.Gaussian(np.array([0.95]), np.array([[0.04]]))
+    edges = np.linspace(0, 1, 11)
+    exact = sum(np.diff(stats.norm.cdf(edges + k, 0.95, 0.2)) for k in range(-3, 4))
+    assert np.asarray(cell_masses(law, RING)) == pytest.approx(exact)
+
+
+def test_states_of_another_dimension(without_type_checks):
+    with pytest.raises(ValueError, match="GridLaw"):
+        nf.GridLaw(jnp.full(20, 0.05), LINE).log_density(jnp.zeros((3, 2)))
 
 
 def test_a_law_on_cells():
