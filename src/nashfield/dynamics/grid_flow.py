@@ -96,12 +96,13 @@ class GridFlow(eqx.Module):
         flow: of `GridLaw`s.
         masses: (T + 1, K, S) the law of the agents that keep each member of a pool; K = 1 for a
             policy that is none.
-        lost: (T,) the share of the crowd that left the box at each time and was set to its edge.
+        lost: (T, 2) the shares of the crowd that left the box at each time, below and above, and
+            were set to its edge.
     """
 
     flow: AbstractFlow
     masses: Float[Array, "T1 K S"]
-    lost: Float[Array, "T"]
+    lost: Float[Array, "T 2"]
 
 
 def grid_flow(
@@ -150,7 +151,7 @@ def grid_flow(
                 moved = game.step(t, x, a, law, z).astype(x.dtype)
                 index, shares = cells.shares(moved)
                 share = mass * weight
-                return index, shares * share, jnp.where(cells.contains(moved), 0, share)
+                return index, shares * share, share * _beyond(cells, moved)
 
             return jax.vmap(arrive)(zws, weight)
 
@@ -163,10 +164,10 @@ def grid_flow(
             parts = (nodes.places, nodes.act_noise, nodes.move_noise, nodes.weights)
             index, arriving, left = everyone(centres, masses, *parts)
             total = total.at[index.reshape(-1)].add(arriving.reshape(-1).astype(total.dtype))
-            return (total, lost + jnp.sum(left).astype(total.dtype)), None
+            return (total, lost + jnp.sum(left, (0, 1, 2)).astype(total.dtype)), None
 
         zero = jnp.zeros_like(masses)
-        return jax.lax.scan(block, (zero, zero[0]), blocks)[0]
+        return jax.lax.scan(block, (zero, jnp.zeros(2, zero.dtype)), blocks)[0]
 
     def step(masses: Array, t: Array) -> tuple[Array, Any]:
         mixture = jnp.dot(weights, masses, precision="highest")
@@ -174,7 +175,7 @@ def grid_flow(
         mean = jnp.einsum("k,ks,ksc->c", weights, masses, actions, precision="highest")
         law = GridLaw(mixture, cells, action_mean=mean) if frozen is None else frozen[t]
         moved, lost = each_member(policy, lambda member, m: push(member, m, t, law), masses)
-        return moved.astype(masses.dtype), (masses, mean, jnp.dot(weights, lost))
+        return moved.astype(masses.dtype), (masses, mean, weights @ lost)
 
     last, (masses, means, lost) = jax.lax.scan(step, start, jnp.arange(game.horizon))
     masses = jnp.concatenate([masses, last[None]])
@@ -198,6 +199,13 @@ def member_weights(policy: Any) -> Float[Array, "K"]:
     if not isinstance(policy, Pool):
         return jnp.ones(1)
     return jnp.where(jnp.arange(policy.capacity) < policy.count, 1 / policy.count, 0.0)
+
+
+def _beyond(cells: Cells, x: Float[Array, "D"]) -> Array:
+    """(2,) whether `x` lies below, and above the box; on a torus nothing does."""
+    if cells.periodic:
+        return jnp.zeros(2, bool)
+    return jnp.stack([jnp.any(x < cells.low), jnp.any(x > cells.high)])
 
 
 def _blocks(spread: Spread, size: int) -> Spread:

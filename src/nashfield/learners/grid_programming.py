@@ -19,8 +19,10 @@ from nashfield.typing import Array, Time
 # Interpolated values that are held at a time.
 _BLOCK = 2**19
 
-# Rounds of the search for an action, and how much closer each looks.
+# Rounds of the search for an action, how far the first one looks, in steps of the lattice, and how
+# much closer each looks: together they reach the next action of the lattice, whatever lies between.
 _ROUNDS = {1: 10}
+_FIRST = {1: 1.0}
 _NUM_NEAR = {1: 9}
 _NEARER = {1: 0.25}
 
@@ -161,7 +163,8 @@ def grid_best_response(
             lattice = jnp.clip(centre + coarse * half, low, high).astype(x.dtype)
             best, action, index = better((worth(first), first, -1), lattice)
             edge = (jnp.abs(jnp.asarray(coarse)[index]) == 1) & (index >= 0) & ~bounded
-            radius = jnp.where(edge, half, half / max(num_actions - 1, 1)).astype(x.dtype)
+            first_radius = _FIRST.get(dim, 0.5) * 2 * half / max(num_actions - 1, 1)
+            radius = jnp.where(edge, half, first_radius).astype(x.dtype)
             rounds = _ROUNDS.get(dim, 10)
             found = jax.lax.scan(look, (best, action, radius), length=rounds)[0]
             return found[0], found[1]

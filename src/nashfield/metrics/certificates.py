@@ -4,6 +4,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
@@ -61,15 +62,29 @@ def certify(
 ) -> Certificate:
     """See `metrics.exploitability`, which names these arguments and errors."""
     check_control(game, policy)
+    if method is None and learner is not None:
+        method = "learned"
     method = _method(game, policy, method, flow)
     key = jax.random.key(0) if key is None else key
     if method == "exact":
         gain = affine_sweep(game, policy).exploitability  # type: ignore[arg-type]
         return Certificate(gain, jnp.zeros_like(gain), "exact")
+    policy = _without_empty_places(policy)
     if method == "grid":
         value, error = grid_gain(game, policy, flow, grid, key=key)
         return Certificate(value, error, "grid")
     return _learned(game, policy, flow, learner, num_seeds, num_agents, key)
+
+
+def _without_empty_places(policy: Any) -> Any:
+    """A pool cut to the policies that are in it: nothing is computed for the others."""
+    if not isinstance(policy, Pool) or isinstance(policy.count, jax.core.Tracer):
+        return policy
+    if np.ndim(policy.count) or int(policy.count) == policy.capacity:
+        return policy
+    count = max(int(policy.count), 1)
+    members = jax.tree.map(lambda leaf: leaf[:count], policy.members)
+    return Pool(members, policy.count)
 
 
 def check_control(game: ContinuousGame, policy: Any) -> None:

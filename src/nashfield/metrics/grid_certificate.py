@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
+from nashfield.checks import check_size
 from nashfield.controls import Pool
-from nashfield.dynamics.episodes import rollout_flow
+from nashfield.dynamics.episodes import play_against, rollout_flow
 from nashfield.dynamics.grid_flow import ActNoise, each_member, grid_flow, member_weights
 from nashfield.games.continuous import ContinuousGame
 from nashfield.games.grids import check_density, grid_of
@@ -23,10 +24,12 @@ from nashfield.typing import Array
 
 # Agents that show where a crowd is, and room left beside it, in shares of its extent.
 _NUM_AGENTS = 1024
+_NUM_STARTS = 2**15
+_NUM_KICKS = 4
 _ROOM = 0.25
 
 # At most this share of a crowd, or of the best responders, may leave the box in one step; else the
-# box grows, so many times at most.
+# box grows, so many times at most, at the sides that were not given.
 _MAX_LOST = 1e-3
 _GROWTH = 1.5
 _NUM_GROWTHS = 8
@@ -58,6 +61,7 @@ class _Look(eqx.Module):
 
     low: np.ndarray
     high: np.ndarray
+    starts: np.ndarray
     reach: np.ndarray
     act_noise: ActNoise
     move: float
@@ -81,28 +85,38 @@ def grid_gain(
         key: of the roll-out that shows where to put the grid.
 
     Raises:
-        GameError: the crowd or the best responders leave every box, or values are not finite.
+        GameError: the crowd or the best responders leave the given box, or every box; or values
+            are not finite.
         ParameterError: sizes or bounds of the grid make no sense.
         ValueError: a reward asks for a density that the initial law does not have.
     """
     check_density(game)
     look = _look(game, policy, flow, key)
     dim = game.state_dim
-    num_cells = options.num_cells or _NUM_CELLS[dim]
+    num_cells = _NUM_CELLS[dim] if options.num_cells is None else options.num_cells
     shape = (num_cells,) * dim if isinstance(num_cells, int | np.integer) else tuple(num_cells)
+    num_actions = options.num_actions
+    if num_actions is None:
+        num_actions = _NUM_ACTIONS.get(game.control_dim, 5)
+    check_size("num_actions", num_actions)
+    given = np.array([options.low is not None, options.high is not None])
     low, high = options.low, options.high
     low, high = look.low if low is None else low, look.high if high is None else high
-    fixed = options.low is not None or options.high is not None
-    low, high = np.broadcast_to(low, dim), np.broadcast_to(high, dim)
-    num_actions = options.num_actions or _NUM_ACTIONS.get(game.control_dim, 5)
     sizes = _sizes(game, look)
     for _ in range(_NUM_GROWTHS):
         cells = grid_of(game, shape, low, high)
-        value, lost = _pass(game, policy, flow, cells, look.reach, num_actions, *sizes)
-        if fixed or not float(lost) > _MAX_LOST:
+        low, high = np.asarray(cells.low), np.asarray(cells.high)
+        value, left = _pass(game, policy, flow, cells, look.reach, num_actions, *sizes)
+        lost = {who: np.asarray(share) for who, share in left.items()}
+        if not game.periodic:
+            outside = [np.any(look.starts < low, -1), np.any(look.starts > high, -1)]
+            lost["the initial law"] = np.mean(outside, -1)
+        _check_given(game, given, (low, high), lost)
+        if not max(np.max(share) for share in lost.values()) > _MAX_LOST:
             break
         middle, half = (low + high) / 2, _GROWTH * (high - low) / 2
-        low, high = middle - half, middle + half
+        low = low if given[0] else middle - half
+        high = high if given[1] else middle + half
     else:
         raise GameError(
             f"the crowd or the best response in {type(game).__name__} leaves every box, up to "
@@ -118,6 +132,17 @@ def grid_gain(
     return value, jnp.abs(value - coarse)
 
 
+def _check_given(game: ContinuousGame, given: Any, bounds: Any, lost: dict[str, Any]) -> None:
+    for side, name in enumerate(("low", "high")):
+        for who, share in lost.items():
+            if given[side] and share[side] > _MAX_LOST:
+                raise GameError(
+                    f"{name} = {bounds[side]} is too narrow for {type(game).__name__}: "
+                    f"{share[side]:.2g} of {who} leaves the grid there; pass a wider {name}, or "
+                    "leave it out"
+                )
+
+
 @eqx.filter_jit
 def _pass(
     game: Any,
@@ -129,14 +154,11 @@ def _pass(
     act_noise: ActNoise,
     num_moves: int,
     num_nodes: int,
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """The gain, and the largest share of agents that left the box in one step."""
-    lost = jnp.zeros(())
-    if flow is None:
-        crowd = grid_flow(game, policy, cells, act_noise=act_noise, num_moves=num_moves)
-        flow, lost = crowd.flow, jnp.max(crowd.lost)
-    else:
-        flow = flow.prepare()
+) -> tuple[Float[Array, ""], dict[str, Float[Array, "2"]]]:
+    """The gain, and the largest shares of agents that left the box in one step at either side."""
+    frozen = None if flow is None else flow.prepare()
+    crowd = grid_flow(game, policy, cells, act_noise=act_noise, num_moves=num_moves, frozen=frozen)
+    flow = crowd.flow if frozen is None else frozen
     masses = cell_masses(game.initial(), cells)
     weights = member_weights(policy)
 
@@ -162,7 +184,8 @@ def _pass(
     )
     trip = grid_flow(game, best.policy, cells, act_noise="none", num_moves=num_moves, frozen=flow)
     gain = best.values.value - jnp.dot(weights, jnp.where(weights > 0, values, 0))
-    return gain, jnp.maximum(lost, jnp.max(trip.lost))
+    lost = {"the policy's crowd": crowd.lost, "the best responders": trip.lost}
+    return gain, {who: jnp.max(share, 0) for who, share in lost.items()}
 
 
 def _sizes(game: ContinuousGame, look: _Look) -> tuple[ActNoise, int, int]:
@@ -177,6 +200,13 @@ def _look(game: ContinuousGame, policy: Any, flow: AbstractFlow | None, key: PRN
     if shown is None:
         shown = rollout_flow(game, policy, num_agents=_NUM_AGENTS, key=key)
     extent = jax.tree.map(np.asarray, _extent(game, policy, shown, key))
+    if flow is not None:
+        # Those who play the policy need not be where the given crowd is.
+        own = eqx.filter_jit(play_against)(game, policy, flow, num_agents=_NUM_AGENTS, key=key)
+        states = np.asarray(own.states).reshape(-1, game.state_dim)
+        extent["low"] = np.minimum(extent["low"], states.min(0))
+        extent["high"] = np.maximum(extent["high"], states.max(0))
+    starts = np.asarray(game.initial().sample(key, _NUM_STARTS))
     member = policy.members if isinstance(policy, Pool) else policy
     kind = "jumps" if isinstance(member, GridControl) else "smooth"
     act_noise: ActNoise = "none" if extent["act"] == 0 else kind  # type: ignore[assignment]
@@ -189,7 +219,7 @@ def _look(game: ContinuousGame, policy: Any, flow: AbstractFlow | None, key: PRN
         np.where(np.isfinite(bound), bound, edge)
         for bound, edge in zip(domain, (extent["low"] - room, extent["high"] + room), strict=True)
     )
-    return _Look(low, high, reach, act_noise, float(extent["move"]))
+    return _Look(low, high, starts, reach, act_noise, float(extent["move"]))
 
 
 @eqx.filter_jit
@@ -199,8 +229,9 @@ def _extent(game: Any, policy: Any, flow: AbstractFlow, key: PRNGKeyArray) -> di
     def at(pair: Any) -> dict[str, Array]:
         t, key = pair
         law = flow[t]
-        states = law.sample(key, _NUM_AGENTS)
-        normal = jax.random.normal(key, (_NUM_AGENTS, game.control_dim), states.dtype)
+        state_key, act_key, move_key = jax.random.split(key, 3)
+        states = law.sample(state_key, _NUM_AGENTS)
+        normal = jax.random.normal(act_key, (_NUM_AGENTS, game.control_dim), states.dtype)
 
         def act(noise: Array) -> Float[Array, "K N C"]:
             def of(member: Any) -> Array:
@@ -211,10 +242,12 @@ def _extent(game: Any, policy: Any, flow: AbstractFlow, key: PRNGKeyArray) -> di
         still = act(0 * normal)
         drawn = act(normal)
         actions = still[0].astype(states.dtype)
-        kick = jnp.ones((_NUM_AGENTS, game.noise_dim), states.dtype)
+        # Drawn, as kicks of one size may cancel: z^2 - 1 is 0 at both 1 and -1.
+        kicks = (_NUM_KICKS, _NUM_AGENTS, game.noise_dim)
+        kicks = jax.random.normal(move_key, kicks, states.dtype)
         step = jax.vmap(game.step, in_axes=(None, 0, 0, None, 0))
-        rest = step(t, states, actions, law, 0 * kick)
-        moves = [step(t, states, actions, law, sign * kick) - rest for sign in (1, -1)]
+        rest = step(t, states, actions, law, 0 * kicks[0])
+        moves = [step(t, states, actions, law, kick) - rest for kick in kicks]
         return {
             "low": jnp.min(states, 0),
             "high": jnp.max(states, 0),
