@@ -12,7 +12,8 @@ from tests.learners.probes import PROBES, STATES, Probe, crowd
 import nashfield as nf
 from nashfield.learners import PPO
 from nashfield.learners.environment import Environment
-from nashfield.learners.ppo import Critic, _advantages, _play, shuffled_places
+from nashfield.learners.ppo import _play, shuffled_places
+from nashfield.learners.ppo_loss import Critic, advantages_of
 from nashfield.mean_fields import Flow
 from nashfield.policies import GaussianNetwork
 from nashfield.policies.gaussian_network import single
@@ -176,7 +177,7 @@ def test_advantages_against_a_loop():
     @jax.jit
     def learn(key):
         seen = _play(env, policy, 6, key)
-        return seen, *_advantages(learner, critic, seen)
+        return seen, *advantages_of(learner, critic, seen)
 
     seen, rows, after = learn(KEY)
     values = np.asarray(critic(seen.features)).reshape(2, 6)

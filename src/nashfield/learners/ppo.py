@@ -6,12 +6,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Float, Int, PRNGKeyArray
+from jaxtyping import Int, PRNGKeyArray
 
 from nashfield.checks import check_number, check_probability, check_size
 from nashfield.games.continuous import ContinuousGame
 from nashfield.learners.environment import Environment, check_environment
 from nashfield.learners.faults import Fault
+from nashfield.learners.ppo_loss import Critic, Round, advantages_of, loss
 from nashfield.learners.response import Response, begin_policy, check_start, judge
 from nashfield.mean_fields import AbstractFlow
 from nashfield.policies.gaussian_network import GaussianNetwork, normal_log_density, single
@@ -46,8 +47,13 @@ class PPO(eqx.Module):
             action is learnt; the noisy policy itself then gets less.
         max_gradient: gradients longer than this are shortened to it.
         hidden: widths of the hidden layers of policy and critic.
-        log_sd: log standard deviation of a fresh policy at all times, before squashing.
-        restart_log_sd: what a warm start lifts it to where it is less.
+        log_sd: log standard deviation of a fresh policy at all times, before squashing. It is in
+            the game's units of actions, about which nothing is known beforehand, and a policy that
+            is far too sure learns nothing: where good actions are of order 6, as in
+            `CrowdAversion`, take log_sd = log 2. A measure is the deviation at which noise alone
+            costs half the standard deviation of returns: .12 in `LinearQuadratic`, .08 in
+            `LocalEntropy`, 3 in `CrowdAversion`.
+        restart_log_sd: what a warm start lifts it to where it is less; in the same units.
     """
 
     num_updates: int = eqx.field(static=True, default=300)
@@ -113,59 +119,6 @@ class PPO(eqx.Module):
         return response
 
 
-class Critic(eqx.Module):
-    """Returns to come, as location + scale * network.
-
-    Attributes:
-        network: of the policy's features.
-        location: running mean of the returns to come.
-        scale: their running standard deviation.
-        count: how many rounds went into both.
-    """
-
-    network: Network
-    location: Float[Array, "*batch"]
-    scale: Float[Array, "*batch"]
-    count: Float[Array, "*batch"]
-
-    def __call__(self, features: Float[Array, "*N F1"]) -> Float[Array, "*N"]:
-        """Values in the game's units."""
-        return self.location + self.scale * self.network(features)[..., 0]
-
-    def follow(self, returns: Float[Array, "*N"]) -> "Critic":
-        """The same function of features, standardised by what `returns` add to the statistics."""
-        share = 1 / jnp.minimum(self.count + 1, _MEMORY)
-        location = (1 - share) * self.location + share * jnp.mean(returns)
-        old = self.scale**2 + (self.location - location) ** 2
-        square = (1 - share) * old + share * jnp.mean((returns - location) ** 2)
-        # A game that pays nothing has deviation zero.
-        scale = jnp.sqrt(square) + 1e-8 * (1 + jnp.abs(location))
-        last = len(self.network.weights) - 1
-        weight, bias = self.network.weights[last], self.network.biases[last]
-        weight = weight * self.scale / scale
-        bias = (bias * self.scale + self.location - location) / scale
-        network = eqx.tree_at(
-            lambda n: (n.weights[last], n.biases[last]), self.network, (weight, bias)
-        )
-        return Critic(network, location, scale, self.count + 1)
-
-
-# Rounds that the statistics of the critic remember.
-_MEMORY = 10.0
-
-
-class _Round(eqx.Module):
-    """What one round saw, one row a decision, the times outermost."""
-
-    features: Float[Array, "K F1"]
-    times: Array
-    noise: Float[Array, "K C"]
-    raw: Float[Array, "K C"]
-    log_density: Float[Array, "K"]
-    rewards: Float[Array, "T N"]
-    fault: Fault
-
-
 @eqx.filter_jit
 def _train(learner: PPO, game: Any, flow: Any, start: Any, key: PRNGKeyArray) -> Response:
     import optax
@@ -191,12 +144,12 @@ def _train(learner: PPO, game: Any, flow: Any, start: Any, key: PRNGKeyArray) ->
         policy = eqx.combine(trained, rest)
         critic = eqx.tree_at(lambda c: c.network, critic, network)
         seen = _play(env, policy, learner.num_envs, play_key)
-        rows, moved = _advantages(learner, critic, seen)
+        rows, moved = advantages_of(learner, critic, seen)
         now = ravel_pytree((trained, moved.network))[0]
 
         def minibatch(carry: Any, columns: Any) -> Any:
             weights, moments = carry
-            slope: Any = jax.grad(_loss)(weights, learner, unravel, rest, columns)
+            slope: Any = jax.grad(loss)(weights, learner, unravel, rest, columns)
             step, moments = adam.update(slope, moments)
             return (weights - rates[index] * step, moments), None
 
@@ -252,7 +205,7 @@ def _begin(learner: PPO, env: Environment, start: Any, policy_key, critic_key) -
     return policy, Critic(network, zero, zero + 1, zero)
 
 
-def _play(env: Environment, policy: GaussianNetwork, num_envs: int, key: PRNGKeyArray) -> _Round:
+def _play(env: Environment, policy: GaussianNetwork, num_envs: int, key: PRNGKeyArray) -> Round:
     """One episode in each environment."""
     game = env.game
     start_key, act_key, move_key = jax.random.split(key, 3)
@@ -281,26 +234,7 @@ def _play(env: Environment, policy: GaussianNetwork, num_envs: int, key: PRNGKey
         return x.reshape(times.shape[0], *x.shape[2:])
 
     fault = Fault.among(times, rows(states), rows(actions), rows(rewards), rows(moved))
-    return _Round(rows(features), times, rows(noise), rows(raw), rows(density), rewards, fault)
-
-
-def _advantages(learner: PPO, critic: Critic, seen: _Round) -> tuple[Float[Array, "K R"], Critic]:
-    """One row a decision: all that the loss reads; and the critic in its new units."""
-    values = critic(seen.features).reshape(seen.rewards.shape)
-    later = jnp.concatenate([values[1:], jnp.zeros_like(values[:1])])
-
-    def back(advantage: Array, delta: Array) -> Any:
-        advantage = delta + learner.trace * advantage
-        return advantage, advantage
-
-    deltas = seen.rewards + later - values
-    _, advantages = jax.lax.scan(back, jnp.zeros_like(values[0]), deltas, reverse=True)
-    returns = advantages + values
-    critic = critic.follow(returns)
-    targets = (returns - critic.location) / critic.scale
-    columns = [seen.log_density, advantages.reshape(-1), targets.reshape(-1)]
-    columns = [column[:, None] for column in (*columns, seen.times.astype(jnp.float32))]
-    return jnp.concatenate([*columns, seen.features, seen.noise, seen.raw], 1), critic
+    return Round(rows(features), times, rows(noise), rows(raw), rows(density), rewards, fault)
 
 
 def shuffled_places(key: PRNGKeyArray, n: int) -> Int[Array, "n"]:
@@ -313,23 +247,3 @@ def shuffled_places(key: PRNGKeyArray, n: int) -> Int[Array, "n"]:
     words = jax.random.bits(key, (n,), jnp.uint32) >> num_bits << num_bits
     words = jnp.sort(words | jnp.arange(n, dtype=jnp.uint32))
     return (words & jnp.uint32((1 << num_bits) - 1)).astype(jnp.int32)
-
-
-def _loss(weights: Any, learner: PPO, unravel: Any, rest: Any, columns: Any) -> Float[Array, ""]:
-    trained, network = unravel(weights)
-    policy = eqx.combine(trained, rest)
-    old, advantages, targets, times = columns[:4]
-    num_features, num_controls = policy.location.shape[0] + 1, policy.low.shape[0]
-    places = [num_features, num_features + num_controls]
-    features, noise, raw = (part.T for part in jnp.split(columns[4:], places))
-    mean, log_sd = policy.heads(times.astype(jnp.int32), features)
-    ratio = jnp.exp(jnp.sum(normal_log_density(raw, mean, log_sd), -1) - old)
-    advantages = (advantages - jnp.mean(advantages)) / (jnp.std(advantages) + 1e-8)
-    gain = jnp.minimum(
-        ratio * advantages, jnp.clip(ratio, 1 - learner.clip, 1 + learner.clip) * advantages
-    )
-    # Of the action, not of what is squashed: by the noise that it was drawn with.
-    entropy = log_sd + policy.log_jacobian(mean + jnp.exp(log_sd) * noise)
-    bonus = learner.entropy_bonus * jnp.sum(entropy, -1)
-    error = network(features)[:, 0] - targets
-    return jnp.mean(0.5 * error**2 - gain - bonus)
