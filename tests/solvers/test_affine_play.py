@@ -42,7 +42,7 @@ def test_the_start_answers_a_crowd_that_stays_where_it_is():
     state = begin(nf.FictitiousPlay(capacity=3), game)
     laws = nf.Gaussian(np.full((6, 1), 0.3), np.ones((6, 1, 1)))
     expected = affine_best_response(game, nf.Flow(laws)).policy
-    assert eqx.tree_equal(state.member(0), expected, rtol=1e-13, atol=1e-14)
+    assert eqx.tree_equal(state.member(0).certain(), expected, rtol=1e-13, atol=1e-14)
 
 
 def test_a_step_stores_the_best_response_to_the_mixture():
@@ -56,7 +56,9 @@ def test_a_step_stores_the_best_response_to_the_mixture():
         np.testing.assert_allclose(info.exploitability, swept.exploitability, rtol=1e-12)
         np.testing.assert_allclose(info.social_welfare, swept.value, rtol=1e-12)
         assert int(state.count) == count + 1
-        assert eqx.tree_equal(state.member(count), swept.best_response, rtol=1e-12, atol=1e-12)
+        assert eqx.tree_equal(
+            state.member(count).certain(), swept.best_response, rtol=1e-12, atol=1e-12
+        )
     outcome = solver.outcome(game, state, key=KEY)
     assert solver.policy(game, state) is state
     np.testing.assert_allclose(outcome.flow[2].mean(), affine_sweep(game, state).flow[2].mean())
@@ -167,3 +169,15 @@ def test_a_run_resumed(tmp_path):
     parts = nf.run(game, solver, num_iterations=12, out=tmp_path / "parts", resume=True)
     assert eqx.tree_equal(whole.policy, parts.policy)
     np.testing.assert_array_equal(whole.history["exploitability"], parts.history["exploitability"])
+
+
+@pytest.mark.parametrize("solver", [nf.FixedPoint(damping=0.5), nf.FictitiousPlay(capacity=3)])
+def test_answers_from_a_policy_with_noise_are_saved_and_read(solver, tmp_path):
+    game = LinearQuadratic(horizon=3)
+    start = game.starting_policy()
+    noisy = Affine(start.gain, start.offset, jnp.full((3, 1, 1), 0.2))
+    solution = nf.solve(game, solver, initial_policy=noisy, num_iterations=2)
+    solution.save(tmp_path / "answer")
+    read = nf.Solution.load(tmp_path / "answer")
+    pair = [jax.tree.map(np.asarray, answer.policy) for answer in (read, solution)]
+    assert eqx.tree_equal(*pair)

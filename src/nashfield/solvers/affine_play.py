@@ -16,7 +16,10 @@ from nashfield.typing import Scalar
 
 
 def start_from(game: QuadraticGame, policy: Any, best_response: AbstractBestResponse) -> Affine:
-    """The first policy: `policy`, or the game's own where that is None.
+    """The first policy: `policy`, or the game's own where that is None, with a spread.
+
+    A policy without one gets a spread of zero: states have one structure, whatever they start
+    from, and files of them can be read without knowing that.
 
     Raises:
         ParameterError: the solver's best response is not exact.
@@ -29,14 +32,15 @@ def start_from(game: QuadraticGame, policy: Any, best_response: AbstractBestResp
             f"best_response = {type(best_response).__name__}(...) out"
         )
     if policy is None:
-        return game.starting_policy()
+        return _with_spread(game.starting_policy())
     if not isinstance(policy, Affine):
         raise TypeError(
             f"on {type(game).__name__} the first policy must be an Affine one, not "
             f"{type(policy).__name__}"
         )
     check_affine(game, policy)
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(float)), policy)
+    first = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(float)), policy)
+    return _with_spread(first)
 
 
 def start_pool(game: QuadraticGame, first: Affine, capacity: int) -> Pool:
@@ -57,7 +61,7 @@ def start_pool(game: QuadraticGame, first: Affine, capacity: int) -> Pool:
 def step_pool(game: QuadraticGame, pool: Pool) -> tuple[Pool, StepInfo]:
     """Puts the best response to the pool's crowd into the pool."""
     swept = affine_sweep(game, pool)
-    return pool.put(_like(pool.members, swept.best_response)), _info(swept)
+    return pool.put(_with_spread(swept.best_response)), _info(swept)
 
 
 def step_mixed(game: QuadraticGame, policy: Affine, damping: Scalar) -> tuple[Affine, StepInfo]:
@@ -67,7 +71,7 @@ def step_mixed(game: QuadraticGame, policy: Affine, damping: Scalar) -> tuple[Af
     def mix(old, new):
         return (damping * old + (1 - damping) * new).astype(old.dtype)
 
-    return jax.tree.map(mix, policy, _like(policy, swept.best_response)), _info(swept)
+    return jax.tree.map(mix, policy, _with_spread(swept.best_response)), _info(swept)
 
 
 def outcome(game: QuadraticGame, policy: Affine | Pool) -> Outcome:
@@ -80,10 +84,10 @@ def _info(swept: AffineSweep) -> StepInfo:
     return StepInfo(swept.exploitability, swept.value)
 
 
-def _like(policy: Affine, response: Affine) -> Affine:
-    """The response with a spread of zero where `policy` has one."""
-    if policy.spread is None:
-        return response
-    control_dim = response.offset.shape[-1]
-    spread = jnp.zeros((*response.offset.shape, control_dim), response.offset.dtype)
-    return Affine(response.gain, response.offset, spread)
+def _with_spread(policy: Affine) -> Affine:
+    """The policy, with a spread of zero where it has none."""
+    if policy.spread is not None:
+        return policy
+    offset = jnp.asarray(policy.offset)
+    spread = jnp.zeros((*offset.shape, offset.shape[-1]), offset.dtype)
+    return Affine(policy.gain, policy.offset, spread)
