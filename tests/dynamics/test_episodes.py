@@ -190,6 +190,35 @@ def test_policies_of_another_game(policy, error, message, without_type_checks):
         nf.simulate(Drift(), policy, num_agents=3, num_seeds=2)
 
 
+def test_wrong_games(without_type_checks):
+    class Reversed(Drift):
+        control_bounds = (np.ones(1), np.zeros(1))
+
+    class Forgotten(Drift):
+        def control_bounds(self):
+            return -np.ones(1), np.ones(1)
+
+    class Explodes(Drift):
+        def reward(self, t, x, a, mean_field):
+            return jnp.log(x[0] - 10)
+
+    def play(game):
+        return nf.simulate(game, affine(0.0, 0.0), num_agents=3, num_seeds=2)
+
+    with pytest.raises(nf.GameError, match=r"Reversed.control_bounds: entry 0 goes from 1 to 0"):
+        play(Reversed())
+    with pytest.raises(nf.GameError, match=r"control_bounds must be a property: write @property"):
+        play(Forgotten())
+    with pytest.raises(nf.GameError, match=r"Explodes: returns are not finite; .*check_game says"):
+        play(Explodes())
+    with pytest.raises(TypeError, match=r"game must be an instance: write Drift\(...\)"):
+        play(Drift)
+    with pytest.raises(TypeError, match=r"game must be a ContinuousGame, .* not BeachBar"):
+        nf.rollout_flow(nf.games.BeachBar(), affine(0.0, 0.0), num_agents=3, key=jax.random.key(0))
+    with pytest.raises(TypeError, match=r"states of Drift are points, of which there is no table"):
+        nf.uniform_policy(Drift())
+
+
 def test_no_agents():
     with pytest.raises(ValueError, match="num_agents must be at least 1, not 0"):
         nf.rollout_flow(Drift(), affine(0.0, 0.0), num_agents=0, key=jax.random.key(0))
@@ -206,4 +235,4 @@ def test_another_policy_compiles_nothing():
 
     for offset in (0.0, 0.5, 1.0):
         nf.rollout_flow(Counted(), affine(-0.4, offset), num_agents=10, key=jax.random.key(0))
-    assert traces == 1
+    assert traces == 3 + 1  # each call looks at the game; one compiles

@@ -218,6 +218,18 @@ def test_arrows_cross_the_seam_of_a_torus(solution_of):
     np.testing.assert_allclose(expected_moves(solution_of(Ring()), 0), np.tile([-1, 1], (42, 1)))
 
 
+def test_a_game_on_a_grid_is_drawn_on_its_line():
+    game = nf.games.BeachBarLine(horizon=3)
+    grid = nf.discretise(game, num_cells=10, num_actions=3)
+    solution = nf.solve(grid, nf.OnlineMirrorDescent(), num_iterations=3)
+    flow, policy = nf.plotting.plot_flow(solution), nf.plotting.plot_policy(solution)
+    assert flow.get_title() == policy.get_title() == "Beach bar line"
+    low, high = flow.get_ylim()
+    assert -0.1 < low < 0.05 and 0.95 < high < 1.1
+    colours = policy.collections[0].get_array()
+    assert np.abs(colours).max() <= 0.2 + 1e-9  # no step is longer
+
+
 # Exploitability
 
 

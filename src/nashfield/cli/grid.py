@@ -31,7 +31,8 @@ def on_grid(name: str, game: Any, settings: Mapping[str, str]) -> Any:
             raise NashfieldError(f"--grid has no setting {key!r}; {suggest(key, known)}")
     for key in ("num_cells", "num_actions"):
         if key not in settings:
-            raise NashfieldError(f"--grid needs {key}: write {key}=60")
+            size = 60 if key == "num_cells" else 21
+            raise NashfieldError(f"--grid needs {key}: write {key}={size}")
     values = {key: _numbers(key, text) for key, text in settings.items()}
     try:
         return discretise(game, **values)

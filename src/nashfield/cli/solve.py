@@ -54,7 +54,7 @@ def main(args: argparse.Namespace) -> int:
         print(json.dumps(report.summary(args, solution, out, anarchy, certificate)))
         return 0
     if certificate is not None:
-        print(f"on points      {certificate}")
+        print(f"on points      {certificate}: the same policy off the grid, which more cells help")
     report.print_anarchy(anarchy, solution)
     if pictures:
         print("pictures       " + " ".join(str(path) for path in pictures))

@@ -59,6 +59,23 @@ def check_continuous_game(game: ContinuousGame) -> None:
     _report(game, jax.tree.map(np.asarray, found))
 
 
+def check_users_game(game: Any) -> None:
+    """`check_continuous_form` for games that are not of the library, which its tests look at.
+
+    Raises:
+        TypeError: it is no game on points, or a class in place of an instance.
+        GameError: sizes, shapes or bounds are wrong.
+    """
+    if isinstance(game, type):
+        raise TypeError(f"game must be an instance: write {game.__name__}(...)")
+    if not isinstance(game, ContinuousGame):
+        raise TypeError(
+            f"game must be a ContinuousGame, whose states are points, not {type(game).__name__}"
+        )
+    if not type(game).__module__.startswith("nashfield."):
+        check_continuous_form(game)
+
+
 def check_control(game: ContinuousGame, policy: Any, name: str | None = None) -> None:
     """Checks that `policy` can be played in `game`.
 
@@ -71,6 +88,7 @@ def check_control(game: ContinuousGame, policy: Any, name: str | None = None) ->
         TypeError: it is no policy of a game on points.
         ValueError: its dimensions or its horizon are those of another game.
     """
+    check_users_game(game)
     kind, title = type(policy).__name__, type(game).__name__
     name = kind if name is None else name
     member = policy.members if isinstance(policy, Pool) else policy
@@ -103,6 +121,8 @@ def check_control(game: ContinuousGame, policy: Any, name: str | None = None) ->
 def _check_bounds(where: str, bounds: Any, size: int) -> None:
     pair = isinstance(bounds, tuple) and len(bounds) == 2
     shapes = [np.shape(bound) for bound in bounds] if pair else []
+    if callable(bounds):
+        raise GameError(f"{where} must be a property: write @property above its def")
     if shapes != [(size,), (size,)]:
         raise GameError(
             f"{where} must be two arrays (low, high) of shape {(size,)} each, not {bounds!r}"

@@ -62,7 +62,13 @@ class PointSimulation(eqx.Module):
 def simulate_points(
     game: Any, policy: Any, *, num_agents: int, num_seeds: int, key: PRNGKeyArray
 ) -> PointSimulation:
-    """Plays `policy` among N agents of a ContinuousGame; see `simulate`."""
+    """Plays `policy` among N agents of a ContinuousGame; see `simulate`.
+
+    Raises:
+        GameError: a return is not finite.
+        TypeError: it is no policy of a game on points.
+        ValueError: it is one of another game, or a single agent is paid by the crowd's density.
+    """
     check_control(game, policy)
     if num_agents == 1 and reads_density(game):
         raise ValueError(
@@ -74,7 +80,14 @@ def simulate_points(
         response = affine_sweep(game, policy).best_response
     except (GameError, TypeError):
         response = None
-    return _simulate(game, policy, response, num_agents, num_seeds, key)
+    found = _simulate(game, policy, response, num_agents, num_seeds, key)
+    if not bool(jnp.all(jnp.isfinite(found.returns))):
+        raise GameError(
+            f"{type(game).__name__}: returns are not finite; nashfield.testing.check_game says at "
+            "which t, x and a. Where rewards read the density, the crowd must not be all in one "
+            "point at the start"
+        )
+    return found
 
 
 @eqx.filter_jit

@@ -113,6 +113,8 @@ def simulate(
     if num_seeds < 2:
         raise ValueError(f"num_seeds must be at least 2 for an interval, not {num_seeds}")
     key = jax.random.key(0) if key is None else key
+    if isinstance(game, type):
+        raise TypeError(f"game must be an instance: write {game.__name__}(...)")
     if isinstance(game, ContinuousGame):
         return simulate_points(game, policy, num_agents=num_agents, num_seeds=num_seeds, key=key)
     if not isinstance(game, FiniteGame | StationaryGame):

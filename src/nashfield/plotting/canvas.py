@@ -76,7 +76,7 @@ def title_of(solution: Solution) -> str:
     """The game's name in words, or nothing."""
     if solution.game is None:
         return ""
-    return words(type(solution.game).__name__)
+    return words(type(getattr(solution.game, "game", solution.game)).__name__)
 
 
 def words(name: str) -> str:

@@ -16,7 +16,7 @@ from nashfield.plotting.canvas import (
 )
 from nashfield.plotting.mean_field import plot_mean_field
 from nashfield.plotting.mosaic import Grid, Mosaic, chosen_times, mass_bar, mass_norm, new_colors
-from nashfield.plotting.points import draw_points
+from nashfield.plotting.points import draw_points, off_grid
 from nashfield.solution import Solution
 
 _MAX_AREAS = 8  # more states than this are told apart by place, not by colour
@@ -43,7 +43,7 @@ def plot_flow(solution: Solution, *, ax: Axes | None = None) -> Axes:
         TypeError: something else than a Solution.
         ValueError: a batch of solutions.
     """
-    check_solution(solution, "plot_flow")
+    solution = off_grid(check_solution(solution, "plot_flow"))
     if isinstance(solution.flow, AbstractFlow):
         ax = draw_points(solution, ax)
         ax.set_title(title_of(solution))

@@ -1,11 +1,15 @@
 """Crowds and policies of games on points."""
 
+import dataclasses
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nashfield.dynamics.discretised import DiscretisedGame
+from nashfield.mean_fields import Flow
+from nashfield.mean_fields.grid import GridLaw
 from nashfield.plotting.canvas import MASS, PALETTE, Axes, integer_ticks, new_axes
 from nashfield.plotting.mosaic import chosen_times
 from nashfield.policies import Pool
@@ -16,6 +20,18 @@ _NUM_CELLS = 80
 _NUM_ARROWS = 16
 _QUANTILES = (0.05, 0.5, 0.95)
 _ACTIONS = "coolwarm"
+
+
+def off_grid(solution: Solution) -> Solution:
+    """A solution of a discretised game as one of the game on points; others as they are."""
+    game = solution.game
+    if not isinstance(game, DiscretisedGame):
+        return solution
+    num_times = game.horizon + 1
+    cells = jax.tree.map(lambda x: np.broadcast_to(x, (num_times, *np.shape(x))), game.cells)
+    flow = Flow(GridLaw(np.asarray(solution.flow.states), cells))
+    policy = game.control(solution.policy)
+    return dataclasses.replace(solution, game=game.game, flow=flow, policy=policy)
 
 
 def draw_points(solution: Solution, ax: Axes | None) -> Axes:

@@ -25,7 +25,7 @@ from nashfield.plotting.mosaic import (
     mass_norm,
     new_colors,
 )
-from nashfield.plotting.points import draw_controls
+from nashfield.plotting.points import draw_controls, off_grid
 from nashfield.policies import as_table
 from nashfield.solution import Solution
 
@@ -58,7 +58,7 @@ def plot_policy(solution: Solution, *, ax: Axes | None = None) -> Axes:
         TypeError: something else than a Solution.
         ValueError: a batch of solutions.
     """
-    check_solution(solution, "plot_policy")
+    solution = off_grid(check_solution(solution, "plot_policy"))
     if isinstance(solution.flow, AbstractFlow):
         ax = draw_controls(solution, ax)
         ax.set_title(title_of(solution))

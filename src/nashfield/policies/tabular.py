@@ -16,6 +16,12 @@ from nashfield.typing import Array
 
 def policy_shape(game: Game) -> tuple[int, ...]:
     """(T, S, A), or (S, A) for a stationary game."""
+    if not hasattr(game, "num_states"):
+        raise TypeError(
+            f"states of {getattr(game, '__name__', type(game).__name__)} are points, of which "
+            "there is no table: nashfield.discretise(game) makes a game of it that has tables, and "
+            "nashfield.rollout_flow, exploitability and the learners take it as it is"
+        )
     pairs = (game.num_states, game.num_actions)
     return pairs if isinstance(game, StationaryGame) else (game.horizon, *pairs)
 
