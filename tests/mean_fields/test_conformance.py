@@ -14,6 +14,9 @@ from nashfield.mean_fields import (
     Uniform,
     fit_normalizing_flow,
 )
+from nashfield.mean_fields.cells import Cells
+from nashfield.mean_fields.grid import GridLaw
+from nashfield.mean_fields.von_mises import VonMises
 from nashfield.testing import CheckError, check_mean_field
 
 RNG = np.random.default_rng(0)
@@ -45,6 +48,11 @@ LAWS = {
     ),
     "uniform": lambda: Uniform(np.array([-1.0]), np.array([4.0])),
     "uniform in space": lambda: Uniform(np.zeros(4), np.ones(4)),
+    "grid": lambda: GridLaw(np.array([0.2, 0.5, 0.3]), Cells(np.zeros(1), np.ones(1), shape=(3,))),
+    "grid in the plane": lambda: GridLaw(
+        RNG.dirichlet(np.full(36, 9.0)), Cells(np.zeros(2), np.ones(2), shape=(6, 6))
+    ),
+    "von mises": lambda: VonMises(np.array([0.3]), np.array([2.0])),
     "particles": lambda: Particles(crowd(1)[0]),
     "particles in space": lambda: Particles(crowd(3)[0]),
     "particles of a prepared flow": lambda: Flow(Particles(crowd(1))).prepare()[1],
@@ -69,7 +77,7 @@ SLOW = {
     "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in LAWS]
 )
 def test_every_kind(name):
-    domain = UNIT if "torus" in name else None
+    domain = {"particles on a torus": UNIT, "von mises": (UNIT[0][:1], UNIT[1][:1])}.get(name)
     check_mean_field(LAWS[name](), domain=domain, key=KEY)
 
 

@@ -8,8 +8,9 @@ import pytest
 
 import nashfield as nf
 from nashfield.learners.faults import Fault
+from nashfield.metrics.certificates import _without_empty_places
 from nashfield.policies import Affine, Pool
-from nashfield.results import ParameterError
+from nashfield.results import GameError, ParameterError
 
 # The linear-quadratic reference case: cost c_x (x - target)^2 + c_a a^2 + c_m (x - m)^2.
 A, B, ABAR, TARGET, CX, CA, CM, SIGMA, T = 0.95, 1.0, 0.05, 0.5, 1.0, 10.0, 1.0, 0.05, 20
@@ -299,6 +300,10 @@ def test_grids_that_make_no_sense():
     policy = affine(GAIN, OFFSET, 0)
     with pytest.raises(ParameterError, match="num_cells must be a whole number of at least 2"):
         nf.exploitability(Line(), policy, "grid", num_cells=1)
+    with pytest.raises(ParameterError, match="num_cells must be a whole number of at least 2"):
+        nf.exploitability(Line(), policy, "grid", num_cells=0)
+    with pytest.raises(ParameterError, match="num_actions must be at least 1, not -3"):
+        nf.exploitability(Line(), policy, "grid", num_actions=-3)
     with pytest.raises(ParameterError, match="low must be less than high"):
         nf.exploitability(Line(), policy, "grid", low=1.0, high=0.0)
 
@@ -318,3 +323,101 @@ def test_a_point_has_no_density():
         ValueError, match="Crowded asks for the density of the crowd, but at time 0"
     ):
         nf.exploitability(Crowded(), affine(GAIN, OFFSET, 0))
+
+
+def test_a_given_box_that_agents_leave():
+    """No number is better than one that is wrong: the box from 0 to 1 would say .13, not .5."""
+    half = affine(0.5 * GAIN, 0.5 * OFFSET, 0)
+    with pytest.raises(GameError, match=r"low = \[0\.\] is too narrow for Line: 0\.\d+ of the"):
+        nf.exploitability(Line(), half, "grid", num_cells=20, low=0, high=1)
+    with pytest.raises(GameError, match=r"high = \[0\.9\] is too narrow"):
+        nf.exploitability(Line(), affine(0 * GAIN, 0 * OFFSET, 0), "grid", num_cells=20, high=0.9)
+
+
+class Drift(nf.ContinuousGame):
+    """One decision from the unit interval: x' = x + a + .01 z, then -x'^4."""
+
+    horizon: int = 1
+    state_dim: int = 1
+    control_dim: int = 1
+
+    def initial(self):
+        return nf.Uniform(np.zeros(1), np.ones(1))
+
+    def step(self, t, x, a, mean_field, noise):
+        return x + a + 0.01 * noise
+
+    def reward(self, t, x, a, mean_field):
+        return jnp.zeros(())
+
+    def terminal_reward(self, x, mean_field):
+        return -jnp.sum(x**4)
+
+
+def test_the_policy_may_go_where_the_given_crowd_is_not():
+    flow = nf.Flow(nf.Gaussian(np.full((2, 1), 0.5), np.full((2, 1, 1), 0.001)))
+    away = Affine(np.zeros((1, 1, 1)), np.full((1, 1), 3.0))
+    found = nf.exploitability(Drift(), away, "grid", flow=flow)
+    # E(x + 3)^4 for x uniform on the unit interval; the noise adds less than .01.
+    assert float(found) == pytest.approx((4**5 - 3**5) / 5, abs=0.05)
+
+
+class Lopsided(Drift):
+    """x' = x + a + (z^2 - 1) / 2, which is x + a for z = 1 and for z = -1."""
+
+    def step(self, t, x, a, mean_field, noise):
+        return x + a + 0.5 * (noise**2 - 1)
+
+
+def test_noise_that_kicks_of_one_size_do_not_see():
+    """Without it the gain would be E x^4 = .2."""
+    # E(y + w)^4 by E w^2 = 1/2, E w^3 = 1; what does not depend on y cancels.
+    y = np.linspace(-2, 2, 40_001)
+    exact = 1 / 5 + 3 / 3 + 4 / 2 - np.min(y**4 + 3 * y**2 + 4 * y)
+    stay = Affine(np.zeros((1, 1, 1)), np.zeros((1, 1)))
+    found = nf.exploitability(Lopsided(), stay, "grid", num_cells=200, low=-4, high=20)
+    assert float(found) == pytest.approx(exact, rel=0.05)
+
+
+def test_the_empty_places_of_a_pool_cost_nothing():
+    members = [affine(*CASES[name]) for name in ("half the gain", "shifted")]
+    full = stack(members)
+    padded = jax.tree.map(lambda x: jnp.pad(x, [(0, 998)] + [(0, 0)] * (x.ndim - 1)), full.members)
+    cut = _without_empty_places(Pool(padded, jnp.asarray(2)))
+    assert cut.capacity == 2
+    assert all(
+        (a == b).all() for a, b in zip(jax.tree.leaves(cut), jax.tree.leaves(full), strict=True)
+    )
+
+
+def test_a_learner_is_asked():
+    zero = affine(0 * GAIN, 0 * OFFSET, 0)
+    found = nf.exploitability(Line(), zero, learner=Guesses(), num_seeds=1, num_agents=50)
+    assert found.method == "learned"
+
+
+class Edge(nf.ContinuousGame):
+    """One decision in [-1, 1] that pays a up to .095 and costs 100 a unit beyond."""
+
+    horizon: int = 1
+    state_dim: int = 1
+    control_dim: int = 1
+
+    @property
+    def control_bounds(self):
+        return np.full(1, -1.0), np.full(1, 1.0)
+
+    def initial(self):
+        return nf.Uniform(np.zeros(1), np.ones(1))
+
+    def step(self, t, x, a, mean_field, noise):
+        return x
+
+    def reward(self, t, x, a, mean_field):
+        return jnp.sum(jnp.where(a > 0.095, 0.095 - 100 * (a - 0.095), a))
+
+
+def test_the_best_action_may_lie_anywhere_between_two_of_the_lattice():
+    zero = Affine(np.zeros((1, 1, 1)), np.zeros((1, 1)))
+    found = nf.exploitability(Edge(), zero, "grid", num_cells=4)
+    assert float(found) == pytest.approx(0.095, abs=1e-4)
