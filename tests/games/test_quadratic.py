@@ -18,6 +18,7 @@ from nashfield.games.riccati import (
     spread,
 )
 from nashfield.games.zoo.continuous_linear_quadratic import LinearQuadratic
+from nashfield.learners.riccati import affine_sweep
 from nashfield.results import GameError
 from nashfield.typing import array
 
@@ -281,3 +282,31 @@ def test_an_equilibrium_that_is_not_unique():
     with pytest.raises(GameError, match="LinearQuadratic: no equilibrium, or more than one"):
         game.equilibrium()
     assert np.isfinite(eqx.tree_at(lambda g: g.A_bar, game, np.asarray(-4.9)).equilibrium().value)
+
+
+class CrowdPower(LinearQuadratic):
+    """A drift, and a slope of the cost, that grow with a power of the crowd's mean."""
+
+    where: str = "d"
+    power: float = 2.0
+
+    def stage(self, t, mean_field):
+        stage, mean = super().stage(t, mean_field), mean_field.mean()
+        moved = getattr(stage, self.where) + 0.3 * jnp.sum(mean**self.power)
+        return eqx.tree_at(lambda s: getattr(s, self.where), stage, moved)
+
+
+@pytest.mark.parametrize("where", ["d", "q", "r", "A", "R"])
+def test_games_that_are_not_linear_in_the_crowd_are_refused(where, precision):
+    game = CrowdPower(horizon=5, initial_mean=0.5, where=where)
+    with pytest.raises(GameError, match="CrowdPower: its coefficients are not linear in the crowd"):
+        game.equilibrium()
+    # NaN where nothing can be raised.
+    assert np.isnan(eqx.filter_jit(lambda game: game.equilibrium().value)(game))
+
+
+@pytest.mark.parametrize("where", ["d", "q", "r"])
+def test_games_that_are_linear_in_the_crowd_are_not(where, precision):
+    game = CrowdPower(horizon=5, initial_mean=0.5, where=where, power=1.0)
+    swept = affine_sweep(game, game.equilibrium().policy)
+    assert abs(float(swept.exploitability)) < (1e-12 if precision == "float64" else 1e-5)

@@ -1,20 +1,34 @@
 """Exact equilibria of quadratic games: the crowd's means, its covariances, the gains."""
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from nashfield.controls import Affine
 from nashfield.games.riccati import Stage, StateCost, respond, solve_general, spread
 from nashfield.mean_fields import Flow, Gaussian
 from nashfield.typing import Array
 
-# Damped steps that lead from a wide crowd to where Newton's steps converge, and the latter.
-_NUM_DAMPED, _NUM_NEWTON = 200, 12
-_DAMPING = 0.95
+# Damped steps that lead from a wide crowd to where Newton's steps converge, and the latter; both
+# are halved, the first while a response is unbounded, the others while they lead away.
+_NUM_DAMPED, _NUM_NEWTON, _NUM_HALVINGS = 200, 30, 14
+_STEP = 0.05
+# Doublings of a first crowd that is too dense.
+_NUM_WIDER = 40
+
+# Why there is no answer.
+FOUND, NOT_LINEAR, NOT_FOUND, SINGULAR, UNBOUNDED = range(5)
+
+# What may be linear in the crowd, and the products of the crowd's means to which it is added.
+_LINEAR = (
+    ("d", (("A", "x"), ("B", "a"))),
+    ("q", (("Q", "x"), ("S'", "a"))),
+    ("r", (("R", "a"), ("S", "x"))),
+)
 
 
 class Equilibrium(eqx.Module):
@@ -33,9 +47,15 @@ class Equilibrium(eqx.Module):
 
 @eqx.filter_jit
 @jax.default_matmul_precision("highest")
-def find_equilibrium(game: Any) -> Equilibrium:
-    """The exact equilibrium of a QuadraticGame; NaN where there is none, or more than one."""
+def find_equilibrium(game: Any) -> tuple[Equilibrium, Int[Array, ""]]:
+    """The exact equilibrium of a QuadraticGame, NaN where it fails, and how that went.
+
+    That is FOUND; or SINGULAR (the crowd's mean has no equation with one solution); UNBOUNDED (the
+    best response to the only crowd there could be); NOT_LINEAR (d, q or r are not linear in the
+    crowd, or more depends on it); or NOT_FOUND (the iteration for covariances does not end).
+    """
     mean, covariance = game.initial_moments()
+    arrived = jnp.asarray(True)
     if game.reads_covariance:
         covariances = covariance_equilibrium(game)
     else:
@@ -44,19 +64,77 @@ def find_equilibrium(game: Any) -> Equilibrium:
     flow = Flow(Gaussian(means, covariances), action_mean=action_mean)
     stages, terminal = game.stages(flow)
     response = respond(stages, terminal)
-    covariances = spread(stages, response.gain, covariance)
-    return Equilibrium(
+    made = spread(stages, response.gain, covariance)
+    if game.reads_covariance:
+        arrived = jnp.max(jnp.abs(made - covariances)) <= _rounding(made) * jnp.max(made)
+    found = Equilibrium(
         Affine(response.gain, response.offset),
-        Flow(Gaussian(means, covariances), action_mean=action_mean),
+        Flow(Gaussian(means, made), action_mean=action_mean),
         -response.cost.expected(mean, covariance),
     )
+    failures = {
+        NOT_FOUND: ~arrived,
+        SINGULAR: ~(jnp.all(jnp.isfinite(means)) & jnp.all(jnp.isfinite(action_mean))),
+        UNBOUNDED: ~jnp.isfinite(found.value),
+        NOT_LINEAR: ~is_linear(game, covariances, means, action_mean),
+    }
+    code = jnp.select(list(failures.values()), list(failures), FOUND)
+    return jax.tree.map(lambda x: jnp.where(code == FOUND, x, jnp.nan), found), code
+
+
+def is_linear(
+    game: Any,
+    covariances: Float[Array, "T1 D D"],
+    means: Float[Array, "T1 D"],
+    action_mean: Float[Array, "T C"],
+) -> Bool[Array, ""]:
+    """Whether the game among this crowd is what its linearisation at a crowd at zero says."""
+
+    def compare(function: Callable, crowd: tuple[Array, ...], t: Any, covariance: Array):
+        zeros = jax.tree.map(jnp.zeros_like, crowd)
+
+        def parts(*crowd: Array) -> Any:
+            law = Gaussian(crowd[0], covariance, action_mean=(*crowd, None)[1])
+            return function(t, law)
+
+        base, change = jax.jvp(parts, zeros, crowd)
+        real = parts(*crowd)
+        there = dict(zip(("x", "a"), crowd, strict=False))
+        gaps, sizes = {}, {}
+        for name, around in (("Q", ""), ("A", ""), ("B", ""), ("R", ""), ("S", ""), *_LINEAR):
+            if not hasattr(base, name):
+                continue
+            linear, size = getattr(base, name), jnp.abs(getattr(base, name))
+            if around:
+                linear = linear + getattr(change, name)
+                size = size + jnp.abs(getattr(change, name))
+                # What it is added to.
+                for factor, whom in around:
+                    if whom in there:  # there is no action in the end
+                        matrix = getattr(base, factor[0])
+                        matrix = matrix.T if factor[1:] else matrix
+                        size = size + jnp.abs(matrix) @ jnp.abs(there[whom])
+            gaps[name] = jnp.max(jnp.abs(getattr(real, name) - linear))
+            sizes[name] = jnp.max(size)
+        return gaps, sizes
+
+    running = jax.vmap(lambda t, m, a, v: compare(game.stage, (m, a), t, v))
+    stages = running(jnp.arange(game.horizon), means[:-1], action_mean, covariances[:-1])
+    end = compare(lambda t, law: game.terminal(law), (means[-1],), 0, covariances[-1])
+    limit = _rounding(means)
+    within = [
+        jnp.max(gaps[name]) <= limit * jnp.max(sizes[name])
+        for gaps, sizes in (stages, end)
+        for name in gaps
+    ]
+    return jnp.all(jnp.stack(within))
 
 
 def covariance_equilibrium(game: Any) -> Float[Array, "T1 D D"]:
     """Covariances that best responses to them make, where the gains read nothing but them.
 
-    Damped steps from the crowd of the game's `starting_policy`, then Newton's method, whose last
-    step carries the derivatives.
+    Damped steps from the crowd of the game's `starting_policy`, no longer than responses stay
+    bounded; then Newton's method with a line search, whose last step carries the derivatives.
     """
     start = game.initial_moments()[1]
     arrays, rest = eqx.partition(game, eqx.is_array)
@@ -72,23 +150,48 @@ def covariance_equilibrium(game: Any) -> Float[Array, "T1 D D"]:
         moves, terminal = stages(game, covariances)
         return spread(moves, respond(moves, terminal).gain, start)[1:]
 
-    def damped(later: Array, _: None) -> tuple[Array, None]:
-        return _DAMPING * later + (1 - _DAMPING) * answer(held, later), None
+    def damped(carry: tuple[Array, ...], _: None) -> tuple[tuple[Array, ...], None]:
+        later, answered, step, best, least = carry
+        moved = later + step * (answered - later)
+        reply = answer(held, moved)
+        bounded = jnp.all(jnp.isfinite(reply))
+        step = jnp.where(bounded, jnp.minimum(1.5 * step, _STEP), step / 2)
+        later, answered = jnp.where(bounded, moved, later), jnp.where(bounded, reply, answered)
+        miss = jnp.sum((answered - later) ** 2)
+        best = jnp.where(miss < least, later, best)
+        return (later, answered, step, best, jnp.minimum(miss, least)), None
 
-    def newton(game: Any, later: Array) -> Array:
-        def missed(flat: Array) -> Array:
-            return answer(game, flat.reshape(later.shape)).ravel() - flat
+    def wider(later: Array, _: None) -> tuple[Array, None]:
+        bounded = jnp.all(jnp.isfinite(answer(held, later)))
+        return jnp.where(bounded, later, 2 * later), None
 
-        flat = later.ravel()
-        slope = jax.lax.stop_gradient(jax.jacfwd(missed)(flat))
-        moved = flat - solve_general(slope, missed(flat)[:, None])[:, 0]
-        return moved.reshape(later.shape)
+    def direction(game: Any, flat: Array) -> Array:
+        slope = jax.lax.stop_gradient(jax.jacfwd(lambda flat: missed(game, flat))(flat))
+        return -solve_general(slope, missed(game, flat)[:, None])[:, 0]
+
+    def missed(game: Any, flat: Array) -> Array:
+        return answer(game, flat.reshape(shape)).ravel() - flat
+
+    def newton(flat: Array, _: None) -> tuple[Array, None]:
+        steps = 0.5 ** jnp.arange(_NUM_HALVINGS, dtype=flat.dtype)
+        tried = flat + steps[:, None] * direction(held, flat)
+        misses = jax.vmap(lambda flat: jnp.sum(missed(held, flat) ** 2))(tried)
+        nearer = misses < jnp.sum(missed(held, flat) ** 2)  # not where one is NaN
+        return jnp.where(jnp.any(nearer), tried[jnp.argmax(nearer)], flat), None
 
     moves, _ = stages(held, jnp.tile(start, (game.horizon + 1, 1, 1)))
     later = spread(moves, game.starting_policy().gain, start)[1:]
-    later, _ = jax.lax.scan(damped, jax.lax.stop_gradient(later), length=_NUM_DAMPED)
-    later, _ = jax.lax.scan(lambda x, _: (newton(held, x), None), later, length=_NUM_NEWTON)
-    return jnp.concatenate([start[None], newton(game, jax.lax.stop_gradient(later))])
+    shape = later.shape
+    later, _ = jax.lax.scan(wider, jax.lax.stop_gradient(later), length=_NUM_WIDER)
+    numbers = jnp.asarray([_STEP, jnp.inf], later.dtype)
+    carry = later, answer(held, later), numbers[0], later, numbers[1]
+    (last, _, _, best, _), _ = jax.lax.scan(damped, carry, length=_NUM_DAMPED)
+    # From the last crowd and from the one that missed least: each alone gets stuck somewhere.
+    starts = jnp.stack([last.ravel(), best.ravel()])
+    ends, _ = jax.lax.scan(jax.vmap(newton, (0, None)), starts, length=_NUM_NEWTON)
+    flat = ends[jnp.argmin(jax.vmap(lambda flat: jnp.sum(missed(held, flat) ** 2))(ends))]
+    flat = jax.lax.stop_gradient(flat)
+    return jnp.concatenate([start[None], (flat + direction(game, flat)).reshape(shape)])
 
 
 def mean_equilibrium(
@@ -146,3 +249,7 @@ def mean_equilibrium(
 
     final, (means, actions) = jax.lax.scan(forward, game.initial_moments()[0], (A, d, F, f))
     return jnp.concatenate([means, final[None]]), actions
+
+
+def _rounding(x: Array) -> float:
+    return float(jnp.finfo(x.dtype).eps) ** 0.5

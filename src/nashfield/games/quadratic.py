@@ -6,12 +6,19 @@ from typing import Any, ClassVar
 import jax
 import jax.core
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Float
 
 from nashfield.controls import Affine
 from nashfield.games.continuous import ContinuousGame
-from nashfield.games.equilibria import Equilibrium, find_equilibrium
+from nashfield.games.equilibria import (
+    FOUND,
+    NOT_FOUND,
+    NOT_LINEAR,
+    SINGULAR,
+    UNBOUNDED,
+    Equilibrium,
+    find_equilibrium,
+)
 from nashfield.games.riccati import Stage, StateCost, respond
 from nashfield.mean_fields import Flow, Gaussian, Uniform
 from nashfield.results import GameError
@@ -111,15 +118,31 @@ class QuadraticGame(ContinuousGame):
 
         Raises:
             GameError: there is none, or more than one: a linear system that has to have one
-                solution is singular, or a best response is unbounded.
+                solution is singular, or a best response is unbounded; or none was found; or the
+                game is not linear in the crowd. Under jit all numbers are NaN then.
         """
-        found = find_equilibrium(self)
-        if not isinstance(found.value, jax.core.Tracer) and not np.isfinite(found.value).all():
-            raise GameError(
-                f"{type(self).__name__}: no equilibrium, or more than one: against some crowd the "
-                "best response is unbounded, or the equation of the crowd's mean is singular"
-            )
+        found, code = find_equilibrium(self)
+        if not isinstance(code, jax.core.Tracer) and int(code) != FOUND:
+            raise GameError(f"{type(self).__name__}: {_FAILURES[int(code)]}")
         return found
+
+
+_FAILURES = {
+    NOT_LINEAR: (
+        "its coefficients are not linear in the crowd: for equilibrium() d, q and r may depend on "
+        "the crowd's mean and mean action to the first power, c in any way, and the others not at "
+        "all; solve it with FixedPoint or FictitiousPlay"
+    ),
+    NOT_FOUND: (
+        "no equilibrium was found: the iteration for the crowd's covariances does not end; whether "
+        "there is one is not known"
+    ),
+    SINGULAR: (
+        "no equilibrium, or more than one: the equation of the crowd's mean is singular, or its "
+        "solution too great for the precision"
+    ),
+    UNBOUNDED: ("no equilibrium: the best response to the only crowd there could be is unbounded"),
+}
 
 
 def _floats(value: Array) -> Array:

@@ -150,3 +150,19 @@ def test_the_floor_costs_nothing_at_equilibrium():
         total += 0.5 * np.trapezoid(np.exp(log_density) * excess, x)
     assert 0 < total < 1e-8
     assert eqx.tree_equal(game.equilibrium(), LocalEntropy(floor=0.0).equilibrium())
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"c_a": 1.0}, {"c_a": 0.5}, {"c_m": 5.0}, {"initial_variance": 4e-4}],
+)
+def test_strong_crowding_has_its_equilibrium(parameters):
+    """Where damped steps of one size lead to crowds against which responses are unbounded."""
+    game = LocalEntropy(**parameters)
+    swept = affine_sweep(game, game.equilibrium().policy)
+    assert abs(float(swept.exploitability)) < 1e-12
+
+
+def test_what_is_not_found_is_not_called_missing():
+    with pytest.raises(GameError, match="LocalEntropy: no equilibrium was found: the iteration"):
+        LocalEntropy(c_a=1e-4, c_m=50.0, initial_variance=1e-6).equilibrium()
