@@ -292,7 +292,7 @@ def test_policies_of_another_game(without_type_checks):
         nf.exploitability(Line(), Affine(np.zeros((T, 2, 1)), np.zeros((T, 2))))
     with pytest.raises(ValueError, match="decides at 5 times, but Line has horizon 20"):
         nf.exploitability(Line(), affine(GAIN[:5], OFFSET[:5], 0))
-    with pytest.raises(TypeError, match="no policy of a game on points"):
+    with pytest.raises(TypeError, match="must be a policy of Line, a game on points"):
         nf.exploitability(Line(), np.zeros((T, 1)))
 
 

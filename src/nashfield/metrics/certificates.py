@@ -13,6 +13,7 @@ from nashfield.controls import Pool
 from nashfield.dynamics.affine import check_affine
 from nashfield.dynamics.episodes import play_against, rollout_flow
 from nashfield.games.continuous import ContinuousGame
+from nashfield.games.continuous_checks import check_control
 from nashfield.learners.riccati import affine_sweep
 from nashfield.mean_fields import AbstractFlow
 from nashfield.metrics.grid_certificate import GridOptions, grid_gain
@@ -87,52 +88,6 @@ def _without_empty_places(policy: Any) -> Any:
     return Pool(members, policy.count)
 
 
-def check_control(game: ContinuousGame, policy: Any) -> None:
-    """Checks that `policy` can be played in `game`.
-
-    Raises:
-        TypeError: it is no policy of a game on points.
-        ValueError: its dimensions or its horizon are those of another game.
-    """
-    member = policy.members if isinstance(policy, Pool) else policy
-    if not hasattr(member, "action"):
-        raise TypeError(
-            f"{type(policy).__name__} is no policy of a game on points: pass an AbstractControl, "
-            "such as nf.policies.Affine, or a Pool of them"
-        )
-    if isinstance(policy, Pool):
-        member = eqx.filter_eval_shape(lambda: policy.member(0))
-    sizes = game.state_dim, game.control_dim
-    point, noise = (jax.ShapeDtypeStruct((n,), jnp.result_type(float)) for n in sizes)
-    fault = ""
-    try:
-        with jax.numpy_rank_promotion("raise"):
-            shape = eqx.filter_eval_shape(lambda p, x, z: p.action(0, x, z), member, point, noise)
-        if shape.shape != (game.control_dim,):
-            fault = f"its actions have shape {shape.shape}"
-    except Exception as error:  # whatever an author's policy may raise
-        fault = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-    if fault:
-        raise ValueError(
-            f"{type(member).__name__} does not fit {type(game).__name__}, which has state_dim "
-            f"{sizes[0]} and control_dim {sizes[1]}: {fault}"
-        )
-    horizon = _horizon(member)
-    if horizon is not None and horizon != game.horizon:
-        raise ValueError(
-            f"{type(member).__name__} decides at {horizon} times, but {type(game).__name__} has "
-            f"horizon {game.horizon}"
-        )
-
-
-def _horizon(member: Any) -> int | None:
-    for name in ("gain", "actions", "table"):
-        leaf = getattr(member, name, None)
-        if leaf is not None:
-            return leaf.shape[0]
-    return getattr(member, "horizon", None)
-
-
 def _method(game: ContinuousGame, policy: Any, method: str | None, flow: Any) -> str:
     if method not in (None, "exact", "grid", "learned"):
         raise ValueError(f"method must be 'exact', 'grid', 'learned' or None, not {method!r}")
@@ -157,6 +112,11 @@ def _method(game: ContinuousGame, policy: Any, method: str | None, flow: Any) ->
     return "grid" if game.state_dim <= 2 else "learned"
 
 
+@eqx.filter_jit
+def _train(learner: Any, game: Any, flow: Any, keys: Any) -> Any:
+    return jax.vmap(lambda key: learner.best_response(game, flow, key=key))(keys)
+
+
 def _learned(
     game: ContinuousGame,
     policy: Any,
@@ -178,7 +138,7 @@ def _learned(
         flow = rollout_flow(game, policy, num_agents=num_agents, key=flow_key)
     flow = flow.prepare()
     keys = jax.random.split(train_key, num_seeds)
-    found = eqx.filter_jit(jax.vmap(lambda k: learner.best_response(game, flow, key=k)))(keys)
+    found = _train(learner, game, flow, keys)
     for seed in range(num_seeds):
         jax.tree.map(lambda leaf, seed=seed: leaf[seed], found.fault).check(game)
     gains = _gains(game, policy, found.policy.certain(), flow, num_agents, choose_key)
