@@ -37,6 +37,7 @@ class Windy(nf.ContinuousGame):
         return jnp.sum(a * mean_field.mean_action() - a**2 - x)
 
 
+@pytest.mark.slow
 def test_it_keeps_the_protocol():
     game = nf.discretise(nf.games.BeachBarLine(**BAR), num_cells=12, num_actions=5)
     assert game.moves is not None

@@ -92,6 +92,7 @@ def test_seeds_together_and_a_fault_in_one_batch():
         response.fault.check(Probe())
 
 
+@pytest.mark.slow
 def test_a_warm_start_goes_on():
     short = PPO(num_updates=4, num_envs=128, num_minibatches=4, hidden=(16, 16), learning_rate=1e-3)
     game, optimum = PROBES["time"]

@@ -47,6 +47,7 @@ def test_probe(name):
     assert float(jnp.mean(response.history[-5:])) > float(response.history[0])
 
 
+@pytest.mark.slow
 def test_rewards_of_any_size():
     """A million times the reward, and a constant: the same policy, up to rounding."""
     game = Probe(follow=0.7, price=(1e6, 1e6), rot=(1e7, 1e7), edge=-np.inf)
@@ -98,6 +99,7 @@ def test_seeds_together_and_a_fault_in_one_batch():
         response.fault.check(Probe())
 
 
+@pytest.mark.slow
 def test_a_warm_start_goes_on():
     short = SAC(**{**vars(LEARNER), "num_updates": 3, "learning_rate": 1e-3})
     game, optimum = PROBES["time"]

@@ -202,6 +202,7 @@ def test_normalizing_flows_hold_arrays_alone(fitted):
     np.testing.assert_array_equal(means, fitted[0][1].mean())
 
 
+@pytest.mark.slow
 def test_fits_are_pure_and_vmapped_over_keys():
     states = lq_flow(500, 1)[0]
     fitter = MaximumLikelihood(**SMALL, num_steps=50)
@@ -368,6 +369,7 @@ def test_a_crowd_in_two_dimensions_that_hangs_together(kind, num_layers):
     assert np.corrcoef(drawn.T)[0, 1] == pytest.approx(1 / np.sqrt(1.04), abs=0.02)
 
 
+@pytest.mark.slow
 def test_flowjax_bijections_are_taken():
     from flowjax.bijections import Affine, Coupling
 

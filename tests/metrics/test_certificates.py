@@ -158,6 +158,7 @@ def test_single_precision():
         assert float(found) == pytest.approx(exact, abs=2e-3)
 
 
+@pytest.mark.slow
 def test_a_given_flow_is_the_crowd_that_counts():
     """The gain of the zero policy against the crowd of the equilibrium: a difference of costs."""
     means, _ = crowd([(GAIN, OFFSET, np.zeros(T))])
@@ -192,6 +193,7 @@ class Plane(nf.ContinuousGame):
         return -jnp.sum((x - jnp.array([0.3, 0.7])) ** 2)
 
 
+@pytest.mark.slow
 def test_the_plane_in_closed_form():
     # The policy stays: E|x - p|^2 = 2 / 12 + .2^2 + .2^2 more than the best response pays.
     stay = Affine(np.eye(2)[None], np.zeros((1, 2)))
@@ -354,6 +356,7 @@ class Drift(nf.ContinuousGame):
         return -jnp.sum(x**4)
 
 
+@pytest.mark.slow
 def test_the_policy_may_go_where_the_given_crowd_is_not():
     flow = nf.Flow(nf.Gaussian(np.full((2, 1), 0.5), np.full((2, 1, 1), 0.001)))
     away = Affine(np.zeros((1, 1, 1)), np.full((1, 1), 3.0))
@@ -369,6 +372,7 @@ class Lopsided(Drift):
         return x + a + 0.5 * (noise**2 - 1)
 
 
+@pytest.mark.slow
 def test_noise_that_kicks_of_one_size_do_not_see():
     """Without it the gain would be E x^4 = .2."""
     # E(y + w)^4 by E w^2 = 1/2, E w^3 = 1; what does not depend on y cancels.
@@ -417,6 +421,7 @@ class Edge(nf.ContinuousGame):
         return jnp.sum(jnp.where(a > 0.095, 0.095 - 100 * (a - 0.095), a))
 
 
+@pytest.mark.slow
 def test_the_best_action_may_lie_anywhere_between_two_of_the_lattice():
     zero = Affine(np.zeros((1, 1, 1)), np.zeros((1, 1)))
     found = nf.exploitability(Edge(), zero, "grid", num_cells=4)

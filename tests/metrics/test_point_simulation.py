@@ -31,6 +31,7 @@ def test_returns_and_gains_tend_to_those_of_the_mean_field(num_agents):
         assert abs(estimate.mean - limit) < 2 * width + 2 * abs(limit) / num_agents
 
 
+@pytest.mark.slow
 def test_the_flow_of_more_agents_is_nearer():
     policy = nf.games.LinearQuadratic().equilibrium().policy
     few, many = simulate(policy, 10, 100), simulate(policy, 1000, 20)
