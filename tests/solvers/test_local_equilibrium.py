@@ -48,6 +48,7 @@ class Constant(AbstractPolicy):
 
 
 class TestOnTheSoftThreshold:
+    @pytest.mark.slow
     def test_adam_ends_where_the_partial_gradient_vanishes(self, precision):
         solver = nf.LocalEquilibrium(SoftThreshold(0.9))
         solution = nf.solve(GAME, solver, num_iterations=400)
@@ -109,6 +110,7 @@ class TestOnTheSoftThreshold:
         assert jax.grad(end)(0.1) == pytest.approx(float(slope), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_table_finds_the_equilibrium_that_mixes():
     solver = nf.LocalEquilibrium(Gibbs(), optimizer=nf.Adam(0.3))
     solution = nf.solve(MalwareSpread(), solver, num_iterations=1000)
@@ -119,6 +121,7 @@ def test_a_table_finds_the_equilibrium_that_mixes():
 
 
 class TestReports:
+    @pytest.mark.slow
     @pytest.mark.parametrize("gradient", [Reinforce(**FEW), QUICK])
     def test_the_norm_is_that_of_the_exact_gradient(self, gradient):
         solver = nf.LocalEquilibrium(SoftThreshold(0.3), gradient=gradient, crowd=CROWD)

@@ -130,6 +130,7 @@ def climb(num_states, stride):
     return table
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [1.0, 0.5])
 @pytest.mark.parametrize("num_states", [2, 9])
 def test_kernel_in_plain_loops(num_states, stride, precision):
