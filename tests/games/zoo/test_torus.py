@@ -54,7 +54,7 @@ class Ergodic(AbstractControl):
         return self.game.ergodic_control(x)
 
     def log_density(self, t, x, a):
-        raise NotImplementedError
+        return jnp.where(jnp.all(a == self.game.ergodic_control(x)), jnp.inf, -jnp.inf)
 
     def certain(self):
         return self
