@@ -141,3 +141,45 @@ def test_what_cannot_be_discretised():
     game = nf.discretise(bar, num_cells=10, num_actions=3)
     with pytest.raises(ValueError, match=r"the table must have shape \(5, 10, 3\)"):
         game.control(np.ones((5, 10, 4)) / 4)
+
+
+class Burst(nf.ContinuousGame):
+    """Everyone starts in one place and is scattered; paid for being where few are."""
+
+    horizon: int = 1
+    state_dim: int = 1
+    control_dim: int = 1
+
+    def initial(self):
+        return nf.Gaussian(np.zeros(1), np.full((1, 1), 1e-8))
+
+    def step(self, t, x, a, mean_field, noise):
+        return x + 0.1 * noise
+
+    def reward(self, t, x, a, mean_field):
+        return jnp.zeros(())
+
+    def terminal_reward(self, x, mean_field):
+        return -jnp.log(jnp.exp(mean_field.log_density(x)) + 1e-3)
+
+
+def test_a_crowd_from_one_place_has_its_density():
+    """-E log(N(0, .01) + 1e-3), by a sum over a fine grid; finer cells come nearer to it."""
+    x = np.linspace(-1, 1, 20_001)
+    density = np.exp(-50 * x**2) / np.sqrt(0.02 * np.pi)
+    exact = -np.sum(density * np.log(density + 1e-3)) * (x[1] - x[0])
+    errors = []
+    for num_cells in (20, 40, 80):
+        bounds = {"low": -1, "high": 1, "action_low": -1, "action_high": 1}
+        game = nf.discretise(Burst(), num_cells=num_cells, num_actions=2, **bounds)
+        policy = nf.uniform_policy(game)
+        flow = nf.population_flow(game, policy)
+        errors.append(abs(float(nf.evaluate(game, policy, flow).value) - exact))
+    assert errors[0] < 0.2
+    # A density that is constant in each cell: second order.
+    assert errors[1] < errors[0] / 3 and errors[2] < errors[1] / 3
+
+
+def test_noise_within_a_cell_takes_few_nodes():
+    bounds = {"low": -1, "high": 1, "action_low": -1, "action_high": 1}
+    assert nf.discretise(Burst(), num_cells=5, num_actions=2, **bounds).num_nodes == 0

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from nashfield.dynamics.quadrature import gauss_hermite
+from nashfield.dynamics.quadrature import even, gauss_hermite
 from nashfield.games.base import Display, FiniteGame
 from nashfield.games.continuous import ContinuousGame
 from nashfield.games.grids import check_density, grid_of, reads_crowd_or_time
@@ -21,14 +21,23 @@ from nashfield.policies.grid_control import GridControl, action_lattice
 from nashfield.results import ParameterError
 from nashfield.typing import Array, Time
 
+# Gauss-Hermite nodes of each noise, in one and in more dimensions of it.
 _NUM_NODES = {1: 7, 2: 3}
+# Noise that spans more cells than this gets nodes in all the cells on its way.
+_MAX_SPAN = 0.5
+_REACH = 4.0
+_LEAST_EVEN = 9
+# Entries of the kernel's lists at most.
+_MAX_ENTRIES = 1 << 24
+_NUM_PROBES = 64
 
 
 class DiscretisedGame(FiniteGame):
     """A ContinuousGame whose states are cells and whose actions are a lattice.
 
-    An agent at the centre of a cell moves as in the game on points, its noise replaced by
-    Gauss-Hermite nodes, and is shared among the centres nearest to where it arrives (so that it
+    An agent at the centre of a cell moves as in the game on points, its noise replaced by nodes
+    (Gauss-Hermite's, or where the noise spans several cells evenly spaced ones, which leave none of
+    them out), and is shared among the centres nearest to where it arrives (so that it
     arrives there on average); rewards are those at the centres, among a crowd whose density is
     constant in each cell. Its equilibria tend to those of the game on points as both grids are
     refined: the model-based yardstick for what is learnt, on the line and in the plane.
@@ -39,6 +48,7 @@ class DiscretisedGame(FiniteGame):
         low: (C,) least action.
         high: (C,) greatest action.
         shape: actions along each dimension.
+        num_nodes: evenly spaced nodes of each noise; 0 for Gauss-Hermite's.
         moves: the kernel, where it depends neither on the crowd nor on time, else None.
     """
 
@@ -47,6 +57,7 @@ class DiscretisedGame(FiniteGame):
     low: Float[Array, "C"]
     high: Float[Array, "C"]
     shape: tuple[int, ...]
+    num_nodes: int
     moves: Sparse | None
     horizon: int
     num_states: int
@@ -60,7 +71,8 @@ class DiscretisedGame(FiniteGame):
         """See the class."""
         if self.moves is not None:
             return self.moves
-        return _kernel(self.game, self.cells, self.actions, t, self.crowd(mean_field))
+        law = self.crowd(mean_field)
+        return _kernel(self.game, self.cells, self.actions, self.num_nodes, t, law)
 
     def reward(self, t: Time, mean_field: FiniteMeanField) -> Float[Array, "S A"]:
         """Rewards at the centres."""
@@ -166,15 +178,18 @@ def discretise(
     )
     if not (least < most).all():
         raise ParameterError(f"action_low must be less than action_high, not {least} and {most}")
+    actions = action_lattice(least, most, shape)
+    num_nodes = _even_nodes(game, cells, actions)
     moves = None
     if not reads_crowd_or_time(game):
-        moves = _constant(game, cells, action_lattice(least, most, shape))
+        moves = _constant(game, cells, actions, num_nodes)
     return DiscretisedGame(
         game=game,
         cells=cells,
         low=least,
         high=most,
         shape=shape,
+        num_nodes=num_nodes,
         moves=moves,
         horizon=game.horizon,
         num_states=cells.num_cells,
@@ -191,15 +206,61 @@ def _bound(name: str, value: Any, bound: Any, dim: int) -> np.ndarray:
 
 
 @eqx.filter_jit
-def _lists(game: Any, cells: Cells, actions: Array, t: Any, law: Any) -> Sparse:
-    return _kernel(game, cells, actions, t, law)
+def _lists(game: Any, cells: Cells, actions: Array, num_nodes: int, t: Any, law: Any) -> Sparse:
+    return _kernel(game, cells, actions, num_nodes, t, law)
 
 
-def _constant(game: ContinuousGame, cells: Cells, actions: Float[Array, "A C"]) -> Sparse:
-    """The kernel of a game whose moves depend neither on the crowd nor on time."""
+def _spread_evenly(game: ContinuousGame, cells: Cells) -> GridLaw:
     uniform = jnp.full(cells.num_cells, 1 / cells.num_cells)
-    law = GridLaw(uniform, cells, action_mean=jnp.zeros(game.control_dim))
-    kernel = _lists(game, cells, actions, jnp.asarray(0), law)
+    return GridLaw(uniform, cells, action_mean=jnp.zeros(game.control_dim))
+
+
+def _even_nodes(game: ContinuousGame, cells: Cells, actions: Float[Array, "A C"]) -> int:
+    """How many evenly spaced nodes each noise takes; 0 where Gauss-Hermite's will do.
+
+    Few nodes far apart would push a crowd that starts in one place into spikes, whose density
+    grows as cells are refined.
+    """
+    span = _spans(game, cells, actions)
+    if isinstance(span, jax.core.Tracer):
+        return 0
+    span = float(span)
+    if not _MAX_SPAN < span < np.inf:
+        return 0
+    wanted = max(_LEAST_EVEN, 2 * int(np.ceil(_REACH * span)) + 1)
+    room = _MAX_ENTRIES / (cells.num_cells * len(actions) * 2 ** len(cells.shape))
+    most = int(room ** (1 / game.noise_dim))
+    return min(wanted, most) if most >= _LEAST_EVEN else 0
+
+
+@eqx.filter_jit
+def _spans(game: Any, cells: Cells, actions: Array) -> Float[Array, ""]:
+    """Cells that one standard deviation of a noise spans, in most places."""
+    law, centres = _spread_evenly(game, cells), cells.centres
+    places = np.linspace(0, cells.num_cells - 1, _NUM_PROBES).astype(int)
+    acts = np.linspace(0, len(actions) - 1, _NUM_PROBES).astype(int)
+
+    def at(x: Array, a: Array, t: Array) -> Array:
+        def kick(z: Array) -> Array:
+            ends = (game.step(t, x, a, law, sign * z) for sign in (1, -1))
+            apart = jnp.abs(jnp.subtract(*ends))
+            if cells.periodic:
+                apart = jnp.minimum(apart, jnp.asarray(cells.high) - cells.low - apart)
+            return jnp.max(apart / 2 / cells.width)
+
+        return jnp.max(jax.vmap(kick)(jnp.eye(game.noise_dim, dtype=centres.dtype)))
+
+    times = jnp.asarray([0, game.horizon // 2, game.horizon - 1])
+    each = jax.vmap(jax.vmap(at, (0, 0, None)), (None, None, 0))
+    return jnp.quantile(each(centres[places], jnp.asarray(actions)[acts], times), 0.9)
+
+
+def _constant(
+    game: ContinuousGame, cells: Cells, actions: Float[Array, "A C"], num_nodes: int
+) -> Sparse:
+    """The kernel of a game whose moves depend neither on the crowd nor on time."""
+    law = _spread_evenly(game, cells)
+    kernel = _lists(game, cells, actions, num_nodes, jnp.asarray(0), law)
     if isinstance(kernel.successors, jax.core.Tracer):
         return kernel
     successors = np.asarray(kernel.successors)
@@ -207,9 +268,17 @@ def _constant(game: ContinuousGame, cells: Cells, actions: Float[Array, "A C"]) 
 
 
 def _kernel(
-    game: ContinuousGame, cells: Cells, actions: Float[Array, "A C"], t: Time, law: GridLaw
+    game: ContinuousGame,
+    cells: Cells,
+    actions: Float[Array, "A C"],
+    num_nodes: int,
+    t: Time,
+    law: GridLaw,
 ) -> Sparse:
-    noise = gauss_hermite(_NUM_NODES.get(game.noise_dim, 3), game.noise_dim)
+    dim = game.noise_dim
+    noise = gauss_hermite(_NUM_NODES.get(dim, 3), dim)
+    if num_nodes:
+        noise = even(num_nodes, dim, _REACH)
     centres = cells.centres
 
     def arrive(x: Array, a: Array, z: Array) -> tuple[Array, Array]:

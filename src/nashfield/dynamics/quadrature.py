@@ -21,14 +21,17 @@ def gauss_hermite(num: int, dim: int) -> Nodes:
     return _product(points, weights, dim)
 
 
-def even(num: int, dim: int) -> Nodes:
-    """Evenly spaced nodes over six standard deviations to either side.
+def even(num: int, dim: int, reach: float = _REACH) -> Nodes:
+    """Evenly spaced nodes over `reach` standard deviations to either side, of variance 1.
 
     For smooth functions as exact as any; and what is pushed along them lands in all the cells on
     its way, where few nodes far apart would leave gaps.
     """
-    points = np.linspace(-_REACH, _REACH, num) if num > 1 else np.zeros(1)
-    return _product(points, np.exp(-(points**2) / 2), dim)
+    if num == 1:
+        return _product(np.zeros(1), np.ones(1), dim)
+    points = np.linspace(-reach, reach, num)
+    weights = np.exp(-(points**2) / 2)
+    return _product(points / np.sqrt(weights @ points**2 / weights.sum()), weights, dim)
 
 
 def lattice(num: int, dim: int) -> np.ndarray:
