@@ -163,6 +163,7 @@ def parts(bound=2.0):
         jnp.log(jnp.float32(0.3)),
         jnp.array([-3.0, -1.0, 0.0], jnp.float32),
         jnp.float32(4.0),
+        jnp.asarray(False),
     )
     trained = policy.split()[0]
     weights, unravel = ravel_pytree((memory.critics, trained, memory.log_temperature))

@@ -1,5 +1,6 @@
 """How one agent learns against a frozen crowd: what it can reach, and gradients of what it gets."""
 
+from nashfield.learners.base import AbstractLearner
 from nashfield.learners.cloning import Buffer, Cloned, Cloning
 from nashfield.learners.critic import (
     AbstractBaseline,
@@ -26,6 +27,7 @@ __all__ = [
     "AbstractCritic",
     "AbstractCrowd",
     "AbstractGradient",
+    "AbstractLearner",
     "BatchMean",
     "Buffer",
     "Cloned",

@@ -6,22 +6,22 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Int, PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray
 
 from nashfield.checks import check_number, check_probability, check_size
 from nashfield.games.continuous import ContinuousGame
-from nashfield.learners.environment import Environment, check_environment
+from nashfield.learners.base import AbstractLearner, falling
+from nashfield.learners.environment import Environment
 from nashfield.learners.faults import Fault
 from nashfield.learners.ppo_loss import Critic, Round, advantages_of, loss
-from nashfield.learners.response import Response, begin_policy, check_start, judge
-from nashfield.mean_fields import AbstractFlow
+from nashfield.learners.response import Response, begin_policy
 from nashfield.policies.gaussian_network import GaussianNetwork, normal_log_density, single
 from nashfield.policies.network import Network
 from nashfield.results import ParameterError
 from nashfield.typing import Array, Scalar, scalar
 
 
-class PPO(eqx.Module):
+class PPO(AbstractLearner):
     """Clipped policy gradients with a learnt critic, on whole episodes of fixed length.
 
     Each update plays one episode in each of `num_envs` environments, estimates advantages by
@@ -83,126 +83,94 @@ class PPO(eqx.Module):
         check_number("log_sd", self.log_sd)
         check_number("restart_log_sd", self.restart_log_sd)
 
-    def best_response(
-        self,
-        game: ContinuousGame,
-        flow: AbstractFlow,
-        *,
-        key: PRNGKeyArray,
-        start: Response | GaussianNetwork | None = None,
-    ) -> Response:
-        """Trains a policy against the frozen `flow`; maps over keys under `jax.vmap`.
-
-        Args:
-            game: the game.
-            flow: the crowd.
-            key: for weights, starts, actions, moves and minibatches.
-            start: what to go on from; of a `Response` of this learner the critic is taken over as
-                well. The optimiser begins afresh.
-
-        Raises:
-            GameError: game and flow do not fit together, or a reward or state became NaN,
-                infinite or unbounded during training. Inside jit and vmap the training stops as
-                well, and `response.fault.check(game)` raises outside.
-            ParameterError: the minibatches do not come out even, or `start` was made for another
-                game.
-        """
-        check_environment(game, flow)
-        check_start(game, start)
+    def check_game(self, game: ContinuousGame) -> None:
+        """See `AbstractLearner.check_game`: the minibatches must come out even."""
         size = game.horizon * self.num_envs
         if size % self.num_minibatches:
             raise ParameterError(
                 f"num_minibatches = {self.num_minibatches} must divide horizon * num_envs = {size}"
             )
-        response = _train(self, game, flow, start, key)
-        response.fault.check(game)
-        return response
 
+    def begin(
+        self, env: Environment, start: Any, key: PRNGKeyArray
+    ) -> tuple[GaussianNetwork, Critic, Fault]:
+        """See `AbstractLearner.begin`; a policy that begins anew gets its noise back."""
+        policy_key, critic_key = jax.random.split(key)
+        policy = begin_policy(env, start, hidden=self.hidden, log_sd=self.log_sd, key=policy_key)
+        fault = Fault.none(env.game.state_dim, env.game.control_dim)
+        if start is not None and policy.log_sd is not None:
+            lifted = jnp.maximum(policy.log_sd, jnp.asarray(self.restart_log_sd, jnp.float32))
+            policy = eqx.tree_at(lambda p: p.log_sd, policy, lifted)
+        if isinstance(start, Response) and isinstance(start.memory, Critic):
+            return policy, jax.tree.map(jnp.asarray, start.memory), fault
+        widths = (policy.location.shape[0] + 1, *self.hidden, 1)
+        # In a game of tiny rewards whatever a fresh critic says would drown them: it says zero.
+        network = Network.draw(widths, last_scale=0.0, key=critic_key)
+        zero = jnp.zeros((), jnp.float32)
+        return policy, Critic(network, zero, jnp.ones((), jnp.float32), zero), fault
 
-@eqx.filter_jit
-def _train(learner: PPO, game: Any, flow: Any, start: Any, key: PRNGKeyArray) -> Response:
-    import optax
+    def train(
+        self,
+        env: Environment,
+        policy: GaussianNetwork,
+        memory: Critic,
+        fault: Fault,
+        num_updates: Any,
+        key: PRNGKeyArray,
+    ) -> tuple[GaussianNetwork, Critic, Float[Array, "K"], Fault]:
+        """See `AbstractLearner.train`."""
+        import optax
 
-    learner, env = single(learner), Environment.of(game, flow)
-    policy_key, critic_key, judge_key, key = jax.random.split(key, 4)
-    policy, critic = _begin(learner, env, start, policy_key, critic_key)
-    trained, rest = policy.split()
-    _, unravel = ravel_pytree((trained, critic.network))
-    adam = optax.chain(
-        optax.clip_by_global_norm(learner.max_gradient), optax.scale_by_adam(eps=1e-5)
-    )
-    # One long vector of weights: a step of Adam is a few loops, not a few for each layer.
-    weights = ravel_pytree((trained, critic.network))[0]
-    rates: Any = learner.learning_rate * jnp.linspace(
-        1, learner.last_rate, learner.num_updates, dtype=jnp.float32
-    )
-
-    def update(carry: Any) -> Any:
-        index, weights, critic, moments, history, _ = carry
-        play_key, learn_key = jax.random.split(jax.random.fold_in(key, index))
-        trained, network = unravel(weights)
-        policy = eqx.combine(trained, rest)
-        critic = eqx.tree_at(lambda c: c.network, critic, network)
-        seen = _play(env, policy, learner.num_envs, play_key)
-        rows, moved = advantages_of(learner, critic, seen)
-        now = ravel_pytree((trained, moved.network))[0]
-
-        def minibatch(carry: Any, columns: Any) -> Any:
-            weights, moments = carry
-            slope: Any = jax.grad(loss)(weights, learner, unravel, rest, columns)
-            step, moments = adam.update(slope, moments)
-            return (weights - rates[index] * step, moments), None
-
-        def epoch(carry: Any, key: PRNGKeyArray) -> Any:
-            order = shuffled_places(key, rows.shape[0])
-            shuffled = rows[order].reshape(learner.num_minibatches, -1, rows.shape[-1])
-            # Networks compute in columns.
-            return jax.lax.scan(minibatch, carry, jnp.swapaxes(shuffled, 1, 2))
-
-        keys = jax.random.split(learn_key, learner.num_epochs)
-        (now, moments), _ = jax.lax.scan(epoch, (now, moments), keys)
-        weights, critic = jax.tree.map(
-            lambda old, new: jnp.where(seen.fault.found, old, new),
-            (weights, critic),
-            (now, moved),
+        learner, critic = single(self), memory
+        trained, rest = policy.split()
+        # One long vector of weights: a step of Adam is a few loops, not a few for each layer.
+        weights, unravel = ravel_pytree((trained, critic.network))
+        adam = optax.chain(
+            optax.clip_by_global_norm(learner.max_gradient), optax.scale_by_adam(eps=1e-5)
         )
-        history = history.at[index].set(jnp.mean(jnp.sum(seen.rewards, 0)))
-        return index + 1, weights, critic, moments, history, seen.fault
+        rate = falling(learner.learning_rate, learner.last_rate, num_updates)
 
-    def going(carry: Any) -> Any:
-        return (carry[0] < learner.num_updates) & ~carry[-1].found
+        def update(carry: Any) -> Any:
+            index, weights, critic, moments, history, _ = carry
+            play_key, learn_key = jax.random.split(jax.random.fold_in(key, index))
+            trained, network = unravel(weights)
+            policy = eqx.combine(trained, rest)
+            critic = eqx.tree_at(lambda c: c.network, critic, network)
+            seen = _play(env, policy, learner.num_envs, play_key)
+            rows, moved = advantages_of(learner, critic, seen)
+            now = ravel_pytree((trained, moved.network))[0]
 
-    history = jnp.full(learner.num_updates, jnp.nan, jnp.float32)
-    fault = Fault.none(game.state_dim, game.control_dim)
-    carry = (jnp.asarray(0), weights, critic, adam.init(weights), history, fault)
-    _, weights, critic, _, history, fault = jax.lax.while_loop(going, update, carry)
-    trained, network = unravel(weights)
-    policy = eqx.combine(trained, rest)
-    critic = eqx.tree_at(lambda c: c.network, critic, network)
-    value, stochastic_value, later = judge(env, policy, key=judge_key)
-    fault = fault.otherwise(later)
-    return Response(policy, value, stochastic_value, history, critic, fault)
+            def minibatch(carry: Any, columns: Any) -> Any:
+                weights, moments = carry
+                slope: Any = jax.grad(loss)(weights, learner, unravel, rest, columns)
+                step, moments = adam.update(slope, moments)
+                return (weights - rate(index) * step, moments), None
 
+            def epoch(carry: Any, key: PRNGKeyArray) -> Any:
+                order = shuffled_places(key, rows.shape[0])
+                shuffled = rows[order].reshape(learner.num_minibatches, -1, rows.shape[-1])
+                # Networks compute in columns.
+                return jax.lax.scan(minibatch, carry, jnp.swapaxes(shuffled, 1, 2))
 
-def _begin(learner: PPO, env: Environment, start: Any, policy_key, critic_key) -> Any:
-    policy = begin_policy(
-        env,
-        start,
-        hidden=learner.hidden,
-        log_sd=learner.log_sd,
-        activation="tanh",
-        key=policy_key,
-    )
-    if start is not None and policy.log_sd is not None:
-        lifted = jnp.maximum(policy.log_sd, learner.restart_log_sd)
-        policy = eqx.tree_at(lambda p: p.log_sd, policy, lifted)
-    if isinstance(start, Response) and isinstance(start.memory, Critic):
-        return policy, jax.tree.map(jnp.asarray, start.memory)
-    widths = (policy.location.shape[0] + 1, *learner.hidden, 1)
-    # In a game of tiny rewards whatever a fresh critic says would drown them: it says zero.
-    network = Network.draw(widths, last_scale=0.0, key=critic_key)
-    zero = jnp.zeros((), jnp.float32)
-    return policy, Critic(network, zero, zero + 1, zero)
+            keys = jax.random.split(learn_key, learner.num_epochs)
+            (now, moments), _ = jax.lax.scan(epoch, (now, moments), keys)
+            weights, critic = jax.tree.map(
+                lambda old, new: jnp.where(seen.fault.found, old, new),
+                (weights, critic),
+                (now, moved),
+            )
+            history = history.at[index].set(jnp.mean(jnp.sum(seen.rewards, 0)))
+            return index + 1, weights, critic, moments, history, seen.fault
+
+        def going(carry: Any) -> Any:
+            return (carry[0] < num_updates) & ~carry[-1].found
+
+        history = jnp.full(learner.num_updates, jnp.nan, jnp.float32)
+        carry = (jnp.asarray(0), weights, critic, adam.init(weights), history, fault)
+        _, weights, critic, _, history, fault = jax.lax.while_loop(going, update, carry)
+        trained, network = unravel(weights)
+        critic = eqx.tree_at(lambda c: c.network, critic, network)
+        return eqx.combine(trained, rest), critic, history, fault
 
 
 def _play(env: Environment, policy: GaussianNetwork, num_envs: int, key: PRNGKeyArray) -> Round:

@@ -102,13 +102,7 @@ def check_start(game: ContinuousGame, start: Any) -> None:
 
 
 def begin_policy(
-    env: Environment,
-    start: Any,
-    *,
-    hidden: tuple[int, ...],
-    log_sd: Any,
-    activation: Any,
-    key: PRNGKeyArray,
+    env: Environment, start: Any, *, hidden: tuple[int, ...], key: PRNGKeyArray, **spread: Any
 ) -> GaussianNetwork:
     """The policy that a training starts from: that of `start`, or a fresh one.
 
@@ -116,14 +110,11 @@ def begin_policy(
         env: game and crowd.
         start: a `Response`, a `GaussianNetwork`, or None for a fresh policy.
         hidden: of a fresh one, the widths of its hidden layers.
-        log_sd: of a fresh one; see `GaussianNetwork.begin`.
-        activation: of a fresh one.
         key: for its weights.
+        spread: of a fresh one, `log_sd` or `sd`; see `GaussianNetwork.begin`.
     """
     policy = start.policy if isinstance(start, Response) else start
     if policy is not None:
         return jax.tree.map(jnp.asarray, policy)
     location, scale = env.standardisation()
-    return GaussianNetwork.begin(
-        env.game, location, scale, hidden=hidden, log_sd=log_sd, activation=activation, key=key
-    )
+    return GaussianNetwork.begin(env.game, location, scale, hidden=hidden, key=key, **spread)

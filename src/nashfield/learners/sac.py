@@ -9,22 +9,22 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
 from nashfield.checks import check_number, check_probability, check_size
 from nashfield.games.continuous import ContinuousGame
-from nashfield.learners.environment import Environment, check_environment, play
+from nashfield.learners.base import AbstractLearner, falling
+from nashfield.learners.environment import Environment, play
 from nashfield.learners.faults import Fault
-from nashfield.learners.response import Response, begin_policy, check_start, judge
+from nashfield.learners.response import Response, begin_policy
 from nashfield.learners.soft_loss import Memory, SoftLoss
-from nashfield.mean_fields import AbstractFlow
 from nashfield.policies.gaussian_network import LOG_SD_RANGE, GaussianNetwork
 from nashfield.policies.network import Network
 from nashfield.results import ParameterError
-from nashfield.typing import Scalar, scalar
+from nashfield.typing import Array, Scalar, scalar
 
 
-class SAC(eqx.Module):
+class SAC(AbstractLearner):
     """Maximum-entropy policies, from two critics and a replay of what was seen.
 
     Each update plays one episode in each of `num_envs` environments into the replay, then takes
@@ -85,39 +85,8 @@ class SAC(eqx.Module):
                 "them with control_bounds"
             )
 
-    def best_response(
-        self,
-        game: ContinuousGame,
-        flow: AbstractFlow,
-        *,
-        key: PRNGKeyArray,
-        start: Response | GaussianNetwork | None = None,
-    ) -> Response:
-        """Trains a policy against the frozen `flow`; maps over keys under `jax.vmap`.
-
-        Args:
-            game: the game.
-            flow: the crowd.
-            key: for weights, starts, actions, moves and batches.
-            start: what to go on from; of a `Response` of this learner critics and temperature are
-                taken over as well. Replay and optimiser begin afresh.
-
-        Raises:
-            GameError: game and flow do not fit together, or a reward or state became NaN,
-                infinite or unbounded during training. Inside jit and vmap the training stops as
-                well, and `response.fault.check(game)` raises outside.
-            ParameterError: `start` was made for another game, or bounded actions cannot have the
-                entropy that `target_sd` asks for.
-        """
-        check_environment(game, flow)
-        check_start(game, start)
-        self._check_entropy(game)
-        response = _train(self, game, flow, start, key)
-        response.fault.check(game)
-        return response
-
-    def _check_entropy(self, game: ContinuousGame) -> None:
-        """Of all laws on an interval the uniform one has the most entropy."""
+    def check_game(self, game: ContinuousGame) -> None:
+        """See `AbstractLearner.check_game`: no law on an interval has more entropy than a level."""
         low, high = game.control_bounds
         if any(isinstance(x, jax.core.Tracer) for x in (low, high, self.target_sd)):
             return
@@ -129,116 +98,105 @@ class SAC(eqx.Module):
                 "entropy than normal ones of that many half widths"
             )
 
+    def begin(
+        self, env: Environment, start: Any, key: PRNGKeyArray
+    ) -> tuple[GaussianNetwork, Memory, Fault]:
+        """See `AbstractLearner.begin`; the units of fresh critics come from episodes."""
+        policy_key, memory_key = jax.random.split(key)
+        policy = begin_policy(env, start, hidden=self.hidden, sd=self.target_sd, key=policy_key)
+        if isinstance(start, Response) and isinstance(start.memory, Memory):
+            fault = Fault.none(env.game.state_dim, env.game.control_dim)
+            return policy, jax.tree.map(jnp.asarray, start.memory), fault
+        play_key, *keys = jax.random.split(memory_key, 3)
+        record = play(env, policy, num_agents=_NUM_AGENTS, key=play_key)
+        to_come = jnp.cumsum(record.rewards[::-1], 0)[::-1]
+        potential = jnp.mean(to_come, 1)
+        deviation = jnp.sqrt(jnp.mean((to_come - potential[:, None]) ** 2))
+        # A game that pays nothing has deviation zero.
+        scale = deviation + 1e-6 * (1 + jnp.max(jnp.abs(potential)))
+        widths = (policy.location.shape[0] + 1 + env.game.control_dim, *self.hidden, 1)
+        first, second = (
+            Network.draw(widths, activation="relu", last_scale=0.1, key=key) for key in keys
+        )
+        critics, temperature = (first, second), jnp.log(jnp.float32(_FIRST_TEMPERATURE))
+        potential = jnp.append(potential, 0)
+        memory = Memory(critics, critics, temperature, potential, scale, jnp.asarray(True))
+        return policy, memory, Fault.during(record)
+
+    def train(
+        self,
+        env: Environment,
+        policy: GaussianNetwork,
+        memory: Memory,
+        fault: Fault,
+        num_updates: Any,
+        key: PRNGKeyArray,
+    ) -> tuple[GaussianNetwork, Memory, Float[Array, "K"], Fault]:
+        """See `AbstractLearner.train`."""
+        import optax
+
+        trained, rest = policy.split()
+        # One long vector of weights, critics first: a step of Adam is a few loops in all.
+        weights, unravel = ravel_pytree((memory.critics, trained, memory.log_temperature))
+        copies, unravel_copies = ravel_pytree(memory.copies)
+        # A short memory of squares: the first errors are many times those that follow.
+        adam: Any = optax.scale_by_adam(b2=0.99)
+        rate = falling(self.learning_rate, self.last_rate, num_updates)
+        follow = jnp.asarray(self.target_rate, jnp.float32)
+        waiting = jnp.where(memory.fresh, self.critics_first * num_updates, 0)
+        loss = SoftLoss.of(unravel, policy, self.target_sd)
+
+        size = env.game.horizon * self.num_envs
+        num_rounds = min(max(self.capacity // size, 1), self.num_updates)
+        width = 2 * (policy.location.shape[0] + 1) + env.game.control_dim + 2
+        replay = jnp.zeros((num_rounds * size, width), jnp.float32)
+
+        def update(carry: Any) -> Any:
+            index, weights, copies, moments, replay, history, _ = carry
+            play_key, pick_key, noise_key = jax.random.split(jax.random.fold_in(key, index), 3)
+            policy = eqx.combine(unravel(weights)[1], rest)
+            record = play(env, policy, num_agents=self.num_envs, key=play_key)
+            rows = loss.rows(policy, memory, record)
+            replay = jax.lax.dynamic_update_slice(replay, rows, (index % num_rounds * size, 0))
+            draws = (self.num_steps, self.batch_size)
+            filled = jnp.minimum(index + 1, num_rounds) * size
+            picks = jax.random.randint(pick_key, draws, 0, filled)
+            size_of_noise = (draws[0], 2, draws[1], env.game.control_dim)
+            noises = jax.random.normal(noise_key, size_of_noise, jnp.float32)
+
+            def step(carry: Any, drawn: Any) -> Any:
+                weights, copies, moments = carry
+                picks, noise = drawn
+                slope = jax.grad(loss)(
+                    weights, unravel_copies(copies), replay[picks], noise, index >= waiting
+                )
+                change, moments = adam.update(slope, moments)
+                weights = weights - rate(index) * change
+                copies = copies + follow * (weights[: copies.size] - copies)
+                return (weights, copies, moments), None
+
+            old = weights, copies, moments
+            new, _ = jax.lax.scan(step, old, (picks, noises))
+            fault = Fault.during(record)
+            kept = jax.tree.map(lambda old, new: jnp.where(fault.found, old, new), old, new)
+            history = history.at[index].set(jnp.mean(record.returns))
+            return index + 1, *kept, replay, history, fault
+
+        def going(carry: Any) -> Any:
+            return (carry[0] < num_updates) & ~carry[-1].found
+
+        history = jnp.full(self.num_updates, jnp.nan, jnp.float32)
+        carry = (jnp.asarray(0), weights, copies, adam.init(weights), replay, history, fault)
+        _, weights, copies, _, _, history, fault = jax.lax.while_loop(going, update, carry)
+        critics, trained, log_temperature = unravel(weights)
+        copies, policy = unravel_copies(copies), eqx.combine(trained, rest)
+        units = memory.potential, memory.scale
+        memory = Memory(critics, copies, log_temperature, *units, jnp.asarray(False))
+        return policy, memory, history, fault
+
 
 # 2 / sqrt(2 pi e): a normal law of that deviation has the entropy of the uniform one on [-1, 1].
 _UNIFORM_SD = 2 / math.sqrt(2 * math.pi * math.e)
 # Agents whose returns the units of the critics come from.
 _NUM_AGENTS = 1024
 _FIRST_TEMPERATURE = 0.1
-
-
-@eqx.filter_jit
-def _train(learner: SAC, game: Any, flow: Any, start: Any, key: PRNGKeyArray) -> Response:
-    import optax
-
-    env = Environment.of(game, flow)
-    policy_key, memory_key, judge_key, key = jax.random.split(key, 4)
-    policy = _begin_policy(learner, env, start, policy_key)
-    memory, fault, fresh = _begin_memory(learner, env, policy, start, memory_key)
-    trained, rest = policy.split()
-    # One long vector of weights, critics first: a step of Adam is a few loops in all.
-    weights, unravel = ravel_pytree((memory.critics, trained, memory.log_temperature))
-    copies, unravel_copies = ravel_pytree(memory.copies)
-    # A short memory of squares: the first errors are many times those that follow.
-    adam: Any = optax.scale_by_adam(b2=0.99)
-    rates = jnp.asarray(learner.learning_rate, jnp.float32) * jnp.linspace(
-        1, learner.last_rate, learner.num_updates, dtype=jnp.float32
-    )
-    follow = jnp.asarray(learner.target_rate, jnp.float32)
-    waiting = learner.critics_first * learner.num_updates if fresh else 0
-    loss = SoftLoss.of(unravel, policy, learner.target_sd)
-
-    size = game.horizon * learner.num_envs
-    num_rounds = min(max(learner.capacity // size, 1), learner.num_updates)
-    width = 2 * (policy.location.shape[0] + 1) + game.control_dim + 2
-    replay = jnp.zeros((num_rounds * size, width), jnp.float32)
-
-    def update(carry: Any) -> Any:
-        index, weights, copies, moments, replay, history, _ = carry
-        play_key, pick_key, noise_key = jax.random.split(jax.random.fold_in(key, index), 3)
-        policy = eqx.combine(unravel(weights)[1], rest)
-        record = play(env, policy, num_agents=learner.num_envs, key=play_key)
-        rows = loss.rows(policy, memory, record)
-        replay = jax.lax.dynamic_update_slice(replay, rows, (index % num_rounds * size, 0))
-        draws = (learner.num_steps, learner.batch_size)
-        filled = jnp.minimum(index + 1, num_rounds) * size
-        picks = jax.random.randint(pick_key, draws, 0, filled)
-        size_of_noise = (draws[0], 2, draws[1], game.control_dim)
-        noises = jax.random.normal(noise_key, size_of_noise, jnp.float32)
-
-        def step(carry: Any, drawn: Any) -> Any:
-            weights, copies, moments = carry
-            picks, noise = drawn
-            slope = jax.grad(loss)(
-                weights, unravel_copies(copies), replay[picks], noise, index >= waiting
-            )
-            change, moments = adam.update(slope, moments)
-            weights = weights - rates[index] * change
-            copies = copies + follow * (weights[: copies.size] - copies)
-            return (weights, copies, moments), None
-
-        old = weights, copies, moments
-        new, _ = jax.lax.scan(step, old, (picks, noises))
-        fault = Fault.during(record)
-        kept = jax.tree.map(lambda old, new: jnp.where(fault.found, old, new), old, new)
-        history = history.at[index].set(jnp.mean(record.returns))
-        return index + 1, *kept, replay, history, fault
-
-    def going(carry: Any) -> Any:
-        return (carry[0] < learner.num_updates) & ~carry[-1].found
-
-    history = jnp.full(learner.num_updates, jnp.nan, jnp.float32)
-    carry = (jnp.asarray(0), weights, copies, adam.init(weights), replay, history, fault)
-    _, weights, copies, _, _, history, fault = jax.lax.while_loop(going, update, carry)
-    critics, trained, log_temperature = unravel(weights)
-    copies, policy = unravel_copies(copies), eqx.combine(trained, rest)
-    memory = Memory(critics, copies, log_temperature, memory.potential, memory.scale)
-    value, stochastic_value, later = judge(env, policy, key=judge_key)
-    fault = fault.otherwise(later)
-    return Response(policy, value, stochastic_value, history, memory, fault)
-
-
-def _begin_policy(learner: SAC, env: Environment, start: Any, key: PRNGKeyArray) -> GaussianNetwork:
-    shape = {"hidden": learner.hidden, "log_sd": None, "activation": "tanh"}
-    policy = begin_policy(env, start, **shape, key=key)
-    if start is not None:
-        return policy
-    least, most = LOG_SD_RANGE
-    log_sd = jnp.log(jnp.asarray(learner.target_sd, jnp.float32))
-    bent = jnp.arctanh(2 * (log_sd - least) / (most - least) - 1)
-    biases = policy.network.biases
-    last = jnp.asarray(biases[-1]).at[env.game.control_dim :].set(bent)
-    return eqx.tree_at(lambda p: p.network.biases, policy, (*biases[:-1], last))
-
-
-def _begin_memory(
-    learner: SAC, env: Environment, policy: GaussianNetwork, start: Any, key: PRNGKeyArray
-) -> tuple[Memory, Fault, bool]:
-    """Critics to begin with, whether playing showed a fault, and whether the critics are fresh."""
-    if isinstance(start, Response) and isinstance(start.memory, Memory):
-        fault = Fault.none(env.game.state_dim, env.game.control_dim)
-        return jax.tree.map(jnp.asarray, start.memory), fault, False
-    play_key, *keys = jax.random.split(key, 3)
-    record = play(env, policy, num_agents=_NUM_AGENTS, key=play_key)
-    to_come = jnp.cumsum(record.rewards[::-1], 0)[::-1]
-    potential = jnp.mean(to_come, 1)
-    deviation = jnp.sqrt(jnp.mean((to_come - potential[:, None]) ** 2))
-    # A game that pays nothing has deviation zero.
-    scale = deviation + 1e-6 * (1 + jnp.max(jnp.abs(potential)))
-    widths = (policy.location.shape[0] + 1 + env.game.control_dim, *learner.hidden, 1)
-    first, second = (
-        Network.draw(widths, activation="relu", last_scale=0.1, key=key) for key in keys
-    )
-    critics, temperature = (first, second), jnp.log(jnp.float32(_FIRST_TEMPERATURE))
-    memory = Memory(critics, critics, temperature, jnp.append(potential, 0), scale)
-    return memory, Fault.during(record), True

@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from nashfield.learners.environment import Record
 from nashfield.policies.gaussian_network import GaussianNetwork, normal_log_density
@@ -23,6 +23,7 @@ class Memory(eqx.Module):
         log_temperature: of the entropy, in units of `scale`.
         potential: (T + 1,) what the critics leave out of the returns to come at each time.
         scale: what they divide the rest by.
+        fresh: whether nothing was trained yet.
     """
 
     critics: tuple[Network, Network]
@@ -30,6 +31,7 @@ class Memory(eqx.Module):
     log_temperature: Float[Array, "*batch"]
     potential: Float[Array, "*batch T1"]
     scale: Float[Array, "*batch"]
+    fresh: Bool[Array, "*batch"]
 
 
 class SoftLoss(eqx.Module):

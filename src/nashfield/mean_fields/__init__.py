@@ -15,7 +15,8 @@ from nashfield.registry import suggest
 
 if TYPE_CHECKING:
     from nashfield.mean_fields.fitting import MaximumLikelihood, fit_normalizing_flow
-    from nashfield.mean_fields.normalizing_flow import NormalizingFlow
+    from nashfield.mean_fields.known_start import KnownStart
+from nashfield.mean_fields.normalizing_flow import NormalizingFlow
 
 _WHERE = {
     "MaximumLikelihood": "fitting",
@@ -31,6 +32,7 @@ __all__ = [
     "Flow",
     "Gaussian",
     "GaussianMixture",
+    "KnownStart",
     "MaximumLikelihood",
     "NormalizingFlow",
     "Particles",

@@ -79,6 +79,13 @@ class AbstractFlow(eqx.Module):
     def law(self, t: Any) -> AbstractMeanField:
         """Law at time `t` in 0..T, which may be traced, without what the crowd does."""
 
+    def sample(self, key: PRNGKeyArray, n: int) -> Float[Array, "T1 n D"]:
+        """Draws the states of `n` agents at every time; those of different times are independent.
+
+        Trajectories in the sense of the laws alone: joined up they are nobody's path.
+        """
+        return _sample(self, key, n)
+
     def prepare(self) -> "AbstractFlow":
         """The same flow for many looks: what each look would compute again is kept.
 
@@ -103,6 +110,14 @@ class AbstractFlow(eqx.Module):
 
     def __iter__(self) -> Iterator[AbstractMeanField]:
         return (self[t] for t in range(len(self)))
+
+
+@eqx.filter_jit
+def _sample(flow: AbstractFlow, key: PRNGKeyArray, n: int) -> Float[Array, "T1 n D"]:
+    times = jnp.arange(len(flow))
+    return jax.vmap(lambda t, key: flow.law(t).sample(key, n))(
+        times, jax.random.split(key, len(flow))
+    )
 
 
 class Flow(AbstractFlow):

@@ -34,8 +34,9 @@ class MaximumLikelihood(eqx.Module):
     """How a normalizing flow is fitted: by Adam on -E log q(x | t), equally many states a time.
 
     The learning rate falls along a cosine to a hundredth. Every `look_every` steps the likelihood
-    of held-out states is found; the parameters that did best there are returned, and the fit stops
-    when `patience` looks in a row brought nothing better.
+    of held-out states is found; the parameters that did best there, those that a fit goes on from
+    among them, are returned, and the fit stops when `patience` looks in a row brought nothing
+    better.
 
     Attributes:
         kind: "autoregressive" or "coupling" (`spline_bijections.spline_bijection`), or a flowjax
@@ -115,9 +116,8 @@ class MaximumLikelihood(eqx.Module):
         if base == "uniform":
             standard = jnp.clip(standard, 0, 1)
         num_held = max(1, min(int(self.held_out * num_agents), _MAX_HELD_OUT))
-        bijection, report = self._descend(
-            bijection, standard[:, num_held:], standard[:, :num_held], base, fit_key
-        )
+        parts = standard[:, num_held:], standard[:, :num_held]
+        bijection, report = self._descend(bijection, *parts, base, start is not None, fit_key)
         offset = jnp.sum(jnp.log(scale))
         report = dataclasses.replace(
             report,
@@ -147,7 +147,9 @@ class MaximumLikelihood(eqx.Module):
             )
         return self.kind
 
-    def _descend(self, bijection, train, held, base: str, key) -> tuple[Any, FitReport]:
+    def _descend(
+        self, bijection, train, held, base: str, known: bool, key
+    ) -> tuple[Any, FitReport]:
         import optax
 
         size, num_agents, _ = train.shape
@@ -210,8 +212,9 @@ class MaximumLikelihood(eqx.Module):
         zero, zero_loss = jnp.zeros((), int), jnp.zeros((), jnp.float32)
         empty = jnp.full(num_looks, jnp.nan, jnp.float32)
         state = optimiser.init(weights)
-        infinite = jnp.asarray(jnp.inf, jnp.float32)
-        carry = (zero, (weights, state, weights), weights, infinite, zero, (empty, empty))
+        # What a fit goes on from is never made worse: it counts as the best so far.
+        least = loss(weights, held) if known else jnp.asarray(jnp.inf, jnp.float32)
+        carry = (zero, (weights, state, weights), weights, least, zero, (empty, empty))
         number, _, best, _, _, report = jax.lax.while_loop(going, look, carry)
         return eqx.combine(best, rest), FitReport(
             *report, jnp.minimum(number * self.look_every, self.num_steps)

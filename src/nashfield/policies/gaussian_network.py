@@ -84,6 +84,7 @@ class GaussianNetwork(AbstractControl):
         *,
         hidden: tuple[int, ...] = (64, 64),
         log_sd: float | Float[Array, ""] | None = None,
+        sd: Any = None,
         activation: Literal["tanh", "relu"] = "tanh",
         key: PRNGKeyArray,
     ) -> "GaussianNetwork":
@@ -96,6 +97,8 @@ class GaussianNetwork(AbstractControl):
             hidden: widths of the hidden layers.
             log_sd: where one log standard deviation for each time is meant, what all begin at;
                 None for one that depends on the state.
+            sd: where it depends on the state, the standard deviation of u that all begin at; None
+                for whatever the fresh network says.
             activation: the bend of the hidden layers.
             key: for the weights.
         """
@@ -105,8 +108,14 @@ class GaussianNetwork(AbstractControl):
         start = None
         if log_sd is not None:
             start = jnp.full((game.horizon, game.control_dim), jnp.asarray(log_sd, jnp.float32))
+        network = Network.draw(widths, activation=activation, last_scale=0.01, key=key)
+        if log_sd is None and sd is not None:
+            least, most = LOG_SD_RANGE
+            share = (jnp.log(jnp.asarray(sd, jnp.float32)) - least) / (most - least)
+            last = network.biases[-1].at[game.control_dim :].set(jnp.arctanh(2 * share - 1))
+            network = eqx.tree_at(lambda n: n.biases, network, (*network.biases[:-1], last))
         return cls(
-            Network.draw(widths, activation=activation, last_scale=0.01, key=key),
+            network,
             start,
             jnp.asarray(location, jnp.float32),
             jnp.asarray(scale, jnp.float32),

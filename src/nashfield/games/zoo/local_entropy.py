@@ -47,9 +47,9 @@ class LocalEntropy(QuadraticGame):
         terminal_weight: of the reward after the last decision.
         initial_mean: a number, or (D,).
         initial_variance: a number, or the covariance (D, D), positive definite.
-        floor: least density that `reward` sees, log max(mu, floor): where a learnt density vanishes
-            it would pay without bound. Exact numbers are those of floor 0; the default changes
-            the equilibrium's value by less than 1e-8.
+        floor: added to the density in `reward`, log(mu + floor): where a learnt density vanishes
+            the reward would have no bound. Exact numbers are those of floor 0; the default changes
+            the equilibrium's value by less than 1e-6.
     """
 
     A: Float[Array, "..."] = eqx.field(converter=array, default=1.0)
@@ -166,4 +166,4 @@ class LocalEntropy(QuadraticGame):
         )
 
     def _crowding(self, x: Float[Array, "D"], mean_field: Any) -> Float[Array, ""]:
-        return self.c_m * jnp.maximum(mean_field.log_density(x), jnp.log(self.floor))
+        return self.c_m * jnp.logaddexp(mean_field.log_density(x), jnp.log(self.floor))
