@@ -1,6 +1,9 @@
 """Four rooms in the plane: fill a building evenly, starting from one corner."""
 
+from typing import Any
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
@@ -14,12 +17,14 @@ _SIDE = 0.5
 _ACROSS = (0.225, 0.275)
 _ALONG = ((0.0, 0.125), (0.175, 0.325), (0.375, 0.5))
 
-# Lower and upper corners of the walls, (6, 2): three that lie across, three upright.
-_LOW = np.array([(a, _ACROSS[0]) for a, _ in _ALONG] + [(_ACROSS[0], a) for a, _ in _ALONG])
-_HIGH = np.array([(b, _ACROSS[1]) for _, b in _ALONG] + [(_ACROSS[1], b) for _, b in _ALONG])
+# Lower and upper corners of the walls, (6, 2): three that lie across, three upright. Those that
+# touch the edge of the building go on behind it, so that the edge of a wall is not free.
+_ENDS = [(a - (a == 0), b + (b == _SIDE)) for a, b in _ALONG]
+_LOW = np.array([(a, _ACROSS[0]) for a, _ in _ENDS] + [(_ACROSS[0], a) for a, _ in _ENDS])
+_HIGH = np.array([(b, _ACROSS[1]) for _, b in _ENDS] + [(_ACROSS[1], b) for _, b in _ENDS])
 
-# So far from the face of a wall agents come to rest: rounding cannot put them inside.
-_GAP = 1e-6
+# Faces that can turn an agent in one step.
+_NUM_BOUNCES = 3
 
 
 class FourRoomsPlane(ContinuousGame):
@@ -27,11 +32,12 @@ class FourRoomsPlane(ContinuousGame):
 
     The building is [0, .5]^2 with walls .05 thick: y in [.225, .275] for x in [0, .125],
     [.175, .325] and [.375, .5], and the same with x and y swapped; so there are four doors, .05
-    wide. An agent with velocity v heads for x + time_step v + sigma z; where the straight way there
-    first meets a wall, or the edge of the building, it stops. A velocity above max_speed is cut to
-    that. The reward is -c_a |v|^2 - c_m log(mu_t(x) + floor), also after the last decision (there
-    without v), with mu_t the density of the crowd. The crowd starts evenly spread over
-    [0, .025] x [.475, .5].
+    wide. An agent with velocity v heads for x + time_step v + sigma z; walls and the edge of the
+    building reflect it, so that nobody comes to rest at a face, where the crowd would pile up
+    without a density. After three reflections in one step a fourth face rejects the step: the
+    agent stays in x. A velocity above max_speed is cut to that. The reward is
+    -c_a |v|^2 - c_m log(mu_t(x) + floor), also after the last decision (there without v), with mu_t
+    the density of the crowd. The crowd starts evenly spread over [0, .025] x [.475, .5].
 
     Source: Magnino et al. (2025), "Solving continuous mean field games: deep reinforcement learning
     for non-stationary dynamics", four rooms; after Geist et al. (2022), "Concave utility
@@ -94,7 +100,7 @@ class FourRoomsPlane(ContinuousGame):
         mean_field: AbstractMeanField,
         noise: Float[Array, "W"],
     ) -> Float[Array, "D"]:
-        """The straight way, up to the first wall."""
+        """The straight way, reflected by walls."""
         return walk(x, self.time_step * self._velocity(a) + self.sigma * noise)
 
     def reward(
@@ -113,9 +119,7 @@ class FourRoomsPlane(ContinuousGame):
 
     def free(self, x: Float[Array, "D"]) -> Bool[Array, ""]:
         """Whether x lies in the building and in no wall."""
-        low, high = _walls(x)
-        in_wall = jnp.any(jnp.all((x > low) & (x < high), -1))
-        return jnp.all((x >= 0) & (x <= _SIDE)) & ~in_wall
+        return _free(x)
 
     def free_cells(self, num_cells: int = 40) -> np.ndarray:
         """(M, 2) midpoints of those of num_cells x num_cells equal cells that lie in no wall."""
@@ -139,36 +143,63 @@ class FourRoomsPlane(ContinuousGame):
 
 
 def walk(x: Float[Array, "D"], move: Float[Array, "D"]) -> Float[Array, "D"]:
-    """Where the straight way from `x` to `x + move` ends: in front of the first wall that it meets.
+    """Where the way from `x` along `move` ends if walls and the edge of the building reflect it.
+
+    At the first face that it meets the rest of the way is mirrored, at the next one what then is
+    left, three times at most. If it meets a fourth face, or rounding puts its end into a wall,
+    `x` is returned. The derivative of every coordinate of the end by that of `x + move` is 1 or
+    -1 (0 where `x` is returned).
+    """
+    end, place = x + move, x
+    for _ in range(_NUM_BOUNCES):
+        face, turned, place = _first_face(place, end)
+        end = jnp.where(turned, 2 * face - end, end)
+    _, turned, _ = _first_face(place, end)
+    return jnp.where(jnp.any(turned) | ~_free(end), x, end)
+
+
+def _first_face(
+    x: Float[Array, "D"], end: Float[Array, "D"]
+) -> tuple[Float[Array, "D"], Bool[Array, "D"], Float[Array, "D"]]:
+    """The first face that the straight way from `x` to `end` meets.
 
     The way is inside a wall between the latest entry into one of its two slabs and the earliest
-    exit; both are exact. Agents stop 1e-6 from a wall's face.
+    exit. Returns where the face is, across which coordinates it lies (none: nothing is met), and
+    the place where it is met, exactly on the face. Nothing here has a derivative.
     """
-    low, high = _walls(x)
-    still = move == 0
+    x, end = jax.lax.stop_gradient((x, end))
+    low, high = _walls(x.dtype)
+    move = end - x
+    still, ahead = move == 0, move > 0
     safe = jnp.where(still, 1, move)
+    near, far = jnp.where(ahead, low, high), jnp.where(ahead, high, low)
+    # Along a coordinate that does not change the way lies in the slab always or never.
+    within = jnp.where((x > low) & (x < high), -jnp.inf, jnp.inf)
+    enter = jnp.where(still, within, (near - x) / safe)
+    leave = jnp.where(still, jnp.inf, (far - x) / safe)
+    first, last = jnp.max(enter, -1), jnp.min(leave, -1)
+    first = jnp.where((first < last) & (last > 0), first, jnp.inf)
+    edge = jnp.where(ahead, jnp.asarray(_SIDE, x.dtype), 0)
+    ahead_of_edge = jnp.where(still, jnp.inf, (edge - x) / safe)
+    share = jnp.minimum(jnp.min(first), jnp.min(ahead_of_edge))
 
-    def passage(low: Array, high: Array) -> tuple[Array, Array]:
-        """Shares of the way at which it enters and leaves each wall."""
-        one, two = (low - x) / safe, (high - x) / safe
-        # Along a coordinate that does not change the way lies in the slab always or never.
-        within = (x > low) & (x < high)
-        enter = jnp.where(still, jnp.where(within, -jnp.inf, jnp.inf), jnp.minimum(one, two))
-        leave = jnp.where(still, jnp.where(within, jnp.inf, -jnp.inf), jnp.maximum(one, two))
-        return jnp.max(enter, -1), jnp.min(leave, -1)
-
-    first, last = passage(low, high)
-    met = (first < last) & (last > 0) & (first < 1)
-    before, _ = passage(low - _GAP, high + _GAP)
-    walls = jnp.min(jnp.where(met, before, 1))
-    edge = jnp.where(still, jnp.inf, jnp.where(move > 0, _SIDE - x, -x) / safe)
-    share = jnp.clip(jnp.minimum(walls, jnp.min(edge)), 0, 1)
-    end = jnp.clip(x + share * move, 0, _SIDE)
-    # What ends beside a wall within rounding might be inside.
-    touching = jnp.any(jnp.all((end > low - _GAP / 10) & (end < high + _GAP / 10), -1))
-    return jnp.where(touching, x, end)
+    by_wall = (first == share)[:, None] & (enter == share)
+    wall = jnp.max(jnp.where(by_wall, near, -jnp.inf), 0)
+    by_edge = ahead_of_edge == share
+    turned = (share < 1) & (by_edge | jnp.any(by_wall, 0))
+    face = jnp.where(turned, jnp.where(by_edge, edge, wall), 0)
+    # A share below 0: rounding has put `x` behind the face.
+    met = x + jnp.clip(share, 0, 1) * move
+    return face, turned, jnp.where(turned, face, met)
 
 
-def _walls(x: Float[Array, "D"]) -> tuple[Float[Array, "6 2"], Float[Array, "6 2"]]:
-    """Corners in the precision of `x`: a constant of NumPy, once traced, keeps the first one."""
-    return jnp.asarray(_LOW, x.dtype), jnp.asarray(_HIGH, x.dtype)
+def _free(x: Float[Array, "D"]) -> Bool[Array, ""]:
+    """Whether x lies in the building and in no wall."""
+    low, high = _walls(x.dtype)
+    in_wall = jnp.any(jnp.all((x > low) & (x < high), -1))
+    return jnp.all((x >= 0) & (x <= _SIDE)) & ~in_wall
+
+
+def _walls(dtype: Any) -> tuple[Float[Array, "6 2"], Float[Array, "6 2"]]:
+    """Corners in this precision: a constant of NumPy, once traced, keeps the first one."""
+    return jnp.asarray(_LOW, dtype), jnp.asarray(_HIGH, dtype)
