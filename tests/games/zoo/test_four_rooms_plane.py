@@ -115,12 +115,11 @@ def test_a_walk_ends_where_very_small_steps_end():
     assert sure.sum() > 500
     counts = np.bincount(turns[sure], minlength=5)
     error = np.abs(ends - slow).max(-1)
-    few = sure & (turns <= 3)
+    few = sure & (turns <= 2)
     assert (error[few] <= 2 * (turns[few] + 1) * step[few]).all()
-    assert np.array_equal(ends[sure & (turns > 3)], start[sure & (turns > 3)])
+    assert np.array_equal(ends[sure & (turns > 2)], start[sure & (turns > 2)])
     assert (counts[:3] > 10).all()
-    assert counts[3] > 3
-    assert counts[4:].sum() > 1
+    assert counts[3:].sum() > 10
 
 
 def test_a_crowd_spread_evenly_stays_so():
@@ -164,11 +163,11 @@ def test_the_edge_mirrors_and_so_does_a_corner():
     assert end == pytest.approx([0.15, 0.15])
 
 
-def test_a_fourth_face_rejects_the_step():
+def test_a_third_face_rejects_the_step():
     # To and fro in a door .05 wide.
     start = jnp.array([0.15, 0.25])
-    assert np.asarray(walk(start, jnp.array([0.17, 0.0]))) == pytest.approx([0.13, 0.25])
-    assert np.array_equal(walk(start, jnp.array([0.18, 0.0])), start)
+    assert np.asarray(walk(start, jnp.array([0.12, 0.0]))) == pytest.approx([0.17, 0.25])
+    assert np.array_equal(walk(start, jnp.array([0.13, 0.0])), start)
 
 
 def test_doors_are_open_and_only_so_wide():
@@ -183,6 +182,16 @@ def test_doors_are_open_and_only_so_wide():
     # Aslant through a door, where both ends of the way are free and the way is not.
     end = np.asarray(walk(jnp.array([0.11, 0.22]), jnp.array([0.08, 0.06])))
     assert end == pytest.approx([0.19, 0.17])
+
+
+def test_no_step_of_the_game_is_rejected():
+    game = nf.games.FourRoomsPlane()
+    rng = np.random.default_rng(3)
+    x = draw_free(rng, 100_000)
+    angle = rng.uniform(0, 2 * np.pi, len(x))
+    longest = float(game.max_speed * game.time_step + 5 * game.sigma)
+    ends = move_each(jnp.asarray(x), longest * jnp.stack([jnp.cos(angle), jnp.sin(angle)], -1))
+    assert (np.asarray(ends) != x).any(-1).all()
 
 
 def test_along_a_wall_and_away_from_it_the_way_is_free():

@@ -1,5 +1,6 @@
 """Four rooms in the plane: fill a building evenly, starting from one corner."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -24,7 +25,7 @@ _LOW = np.array([(a, _ACROSS[0]) for a, _ in _ENDS] + [(_ACROSS[0], a) for a, _ 
 _HIGH = np.array([(b, _ACROSS[1]) for _, b in _ENDS] + [(_ACROSS[1], b) for _, b in _ENDS])
 
 # Faces that can turn an agent in one step.
-_NUM_BOUNCES = 3
+_NUM_BOUNCES = 2
 
 
 class FourRoomsPlane(ContinuousGame):
@@ -34,7 +35,7 @@ class FourRoomsPlane(ContinuousGame):
     [.175, .325] and [.375, .5], and the same with x and y swapped; so there are four doors, .05
     wide. An agent with velocity v heads for x + time_step v + sigma z; walls and the edge of the
     building reflect it, so that nobody comes to rest at a face, where the crowd would pile up
-    without a density. After three reflections in one step a fourth face rejects the step: the
+    without a density. After two reflections in one step a third face rejects the step: the
     agent stays in x. A velocity above max_speed is cut to that. The reward is
     -c_a |v|^2 - c_m log(mu_t(x) + floor), also after the last decision (there without v), with mu_t
     the density of the crowd. The crowd starts evenly spread over [0, .025] x [.475, .5].
@@ -146,51 +147,61 @@ def walk(x: Float[Array, "D"], move: Float[Array, "D"]) -> Float[Array, "D"]:
     """Where the way from `x` along `move` ends if walls and the edge of the building reflect it.
 
     At the first face that it meets the rest of the way is mirrored, at the next one what then is
-    left, three times at most. If it meets a fourth face, or rounding puts its end into a wall,
-    `x` is returned. The derivative of every coordinate of the end by that of `x + move` is 1 or
-    -1 (0 where `x` is returned).
+    left. If it meets a third face, or rounding puts its end into a wall, `x` is returned. Ways of
+    at most .1 meet no third one. The derivative of a coordinate of the end by that of `x + move` is
+    1 or -1 (0 where `x` is returned).
     """
-    end, place = x + move, x
+    end, place = list(x + move), list(x)
     for _ in range(_NUM_BOUNCES):
-        face, turned, place = _first_face(place, end)
-        end = jnp.where(turned, 2 * face - end, end)
+        faces, turned, place = _first_face(place, end)
+        end = [
+            jnp.where(turn, 2 * face - old, old)
+            for old, turn, face in zip(end, turned, faces, strict=True)
+        ]
     _, turned, _ = _first_face(place, end)
-    return jnp.where(jnp.any(turned) | ~_free(end), x, end)
+    end = jnp.stack(end)
+    return jnp.where(turned[0] | turned[1] | ~_free(end), x, end)
 
 
-def _first_face(
-    x: Float[Array, "D"], end: Float[Array, "D"]
-) -> tuple[Float[Array, "D"], Bool[Array, "D"], Float[Array, "D"]]:
+def _first_face(x: Sequence[Any], end: Sequence[Any]) -> tuple[list, list, list]:
     """The first face that the straight way from `x` to `end` meets.
 
     The way is inside a wall between the latest entry into one of its two slabs and the earliest
-    exit. Returns where the face is, across which coordinates it lies (none: nothing is met), and
-    the place where it is met, exactly on the face. Nothing here has a derivative.
+    exit. Returns where the face is, across which coordinate it lies (none: nothing is met), and
+    the place where it is met, exactly on the face. Nothing here has a derivative. Written out for
+    every number: for many agents that is one loop over them, without arrays.
     """
     x, end = jax.lax.stop_gradient((x, end))
-    low, high = _walls(x.dtype)
-    move = end - x
-    still, ahead = move == 0, move > 0
-    safe = jnp.where(still, 1, move)
-    near, far = jnp.where(ahead, low, high), jnp.where(ahead, high, low)
-    # Along a coordinate that does not change the way lies in the slab always or never.
-    within = jnp.where((x > low) & (x < high), -jnp.inf, jnp.inf)
-    enter = jnp.where(still, within, (near - x) / safe)
-    leave = jnp.where(still, jnp.inf, (far - x) / safe)
-    first, last = jnp.max(enter, -1), jnp.min(leave, -1)
-    first = jnp.where((first < last) & (last > 0), first, jnp.inf)
-    edge = jnp.where(ahead, jnp.asarray(_SIDE, x.dtype), 0)
-    ahead_of_edge = jnp.where(still, jnp.inf, (edge - x) / safe)
-    share = jnp.minimum(jnp.min(first), jnp.min(ahead_of_edge))
-
-    by_wall = (first == share)[:, None] & (enter == share)
-    wall = jnp.max(jnp.where(by_wall, near, -jnp.inf), 0)
-    by_edge = ahead_of_edge == share
-    turned = (share < 1) & (by_edge | jnp.any(by_wall, 0))
-    face = jnp.where(turned, jnp.where(by_edge, edge, wall), 0)
+    move = [b - a for a, b in zip(x, end, strict=True)]
+    still, ahead = [m == 0 for m in move], [m > 0 for m in move]
+    pace = [1 / jnp.where(s, 1, m) for s, m in zip(still, move, strict=True)]
+    faces = [jnp.where(a, jnp.asarray(_SIDE, x[0].dtype), 0) for a in ahead]
+    to_edge = [
+        jnp.where(s, jnp.inf, (f - a) * p) for s, f, a, p in zip(still, faces, x, pace, strict=True)
+    ]
+    share, across = jnp.minimum(*to_edge), to_edge[0] <= to_edge[1]
+    for low, high in zip(_LOW, _HIGH, strict=True):
+        enter, leave, near = [], [], []
+        for k in range(2):
+            lo, hi = jnp.asarray(low[k], x[k].dtype), jnp.asarray(high[k], x[k].dtype)
+            near.append(jnp.where(ahead[k], lo, hi))
+            far = jnp.where(ahead[k], hi, lo)
+            # Along a coordinate that does not change the way lies in the slab always or never.
+            within = jnp.where((x[k] > lo) & (x[k] < hi), -jnp.inf, jnp.inf)
+            enter.append(jnp.where(still[k], within, (near[k] - x[k]) * pace[k]))
+            leave.append(jnp.where(still[k], jnp.inf, (far - x[k]) * pace[k]))
+        first, last = jnp.maximum(*enter), jnp.minimum(*leave)
+        earlier = (first < last) & (last > 0) & (first < share)
+        share = jnp.where(earlier, first, share)
+        faces = [jnp.where(earlier, n, f) for n, f in zip(near, faces, strict=True)]
+        across = jnp.where(earlier, enter[0] >= enter[1], across)
+    turned = [(share < 1) & across, (share < 1) & ~across]
     # A share below 0: rounding has put `x` behind the face.
-    met = x + jnp.clip(share, 0, 1) * move
-    return face, turned, jnp.where(turned, face, met)
+    share = jnp.clip(share, 0, 1)
+    met = [
+        jnp.where(t, f, a + share * m) for t, f, a, m in zip(turned, faces, x, move, strict=True)
+    ]
+    return faces, turned, met
 
 
 def _free(x: Float[Array, "D"]) -> Bool[Array, ""]:
