@@ -43,6 +43,9 @@ class Loop:
         self.seconds = self.compile_seconds = 0.0
         self.progress: Any = None
         self.good: Any = None  # the last progress whose exploitability is known to be finite
+        self.initial = float("nan")  # exploitability of the start
+        self.target: Any = None  # the one to stop at
+        self.trouble = ""  # what went wrong, where something says so
 
     @property
     def num_steps(self) -> int:
@@ -52,9 +55,10 @@ class Loop:
     def call(self, function: Any, *args: Any) -> Any:
         """Calls a jitted function, and counts its compilation apart."""
         begin = time.perf_counter()
-        if function not in self.compiled:
+        program = (function, *(arg for arg in args if isinstance(arg, str)))
+        if program not in self.compiled:
             function.lower(*args).compile()  # jit remembers the outcome
-            self.compiled.add(function)
+            self.compiled.add(program)
         middle = time.perf_counter()
         outcome = jax.block_until_ready(function(*args))
         self.compile_seconds += middle - begin
@@ -74,13 +78,13 @@ class Loop:
             **settings,
         )
 
-    def begin(self, policy: Any, atol, rtol) -> tuple[float, Any]:
-        """Goes to the start; initial exploitability, and the one to stop at."""
+    def begin(self, policy: Any, atol: Any, rtol: Any) -> None:
+        """Goes to the start."""
         args = (policy, np.asarray(atol, float), np.asarray(rtol, float), self.key)
         begun = self.call(_start, self.game, self.solver, *args)
-        self.progress, info, target = begun
+        self.progress, info, self.target = begun
         self.columns = tuple(info.columns())
-        return float(info.exploitability), target
+        self.initial = float(info.exploitability)
 
     def restore(self) -> None:
         """Goes to the last checkpoint, if there is one."""
@@ -100,7 +104,7 @@ class Loop:
         count = np.asarray(num_steps, self.progress.num_steps.dtype)
         self.progress = Progress(state, count, self.progress.result_code)
 
-    def go(self, target: Any, num_iterations: int, report: ProgressReport) -> None:
+    def go(self, num_iterations: int, report: ProgressReport) -> None:
         """Chunk after chunk, until all is done or a step says stop."""
         length, first, begin = 1, self.num_steps, self.seconds
         last_save = time.perf_counter()
@@ -109,11 +113,11 @@ class Loop:
             limit = np.asarray(min(before + length, num_iterations))
             moved, infos = self.call(
                 _chunk,
-                *(self.game, self.solver, self.progress, target, limit, self.key),
+                *(self.game, self.solver, self.progress, self.target, limit, self.key),
                 self.chunk_size,
             )
             done = int(moved.num_steps) - before
-            self.rows.append(_table(infos)[:done])
+            self.rows.append(table_of(infos)[:done])
             if done:
                 self.good = self.progress  # now evaluated, which `moved` is not yet
             self.progress = moved
@@ -148,9 +152,13 @@ class Loop:
         counts = {"num_steps": self.num_steps, "seconds": self.seconds}
         storage.write_arrays(self.folder / storage.CHECKPOINT, {**arrays, **counts})
 
-    def finish(self, initial: float) -> Solution:
+    def evaluate(self) -> Solution:
+        """The last policy, judged."""
+        return self.call(_finish, self.game, self.solver, self.progress, self.key)
+
+    def finish(self) -> Solution:
         """Evaluates the last policy and writes what is left to write."""
-        found = self.call(_finish, self.game, self.solver, self.progress, self.key)
+        found = self.evaluate()
         last = np.array([[found.history[name][-1] for name in self.columns]])
         table = np.concatenate([self.table(), last])
         solution = dataclasses.replace(
@@ -162,10 +170,11 @@ class Loop:
             state=self.progress.state,
             game=self.game,
             solver=self.solver,
+            trouble=self.trouble,
             stats={
                 "seconds": self.seconds,
                 "compile_seconds": self.compile_seconds,
-                "initial_exploitability": initial,
+                "initial_exploitability": self.initial,
             },
         )
         if self.folder is not None:
@@ -206,5 +215,6 @@ def _strong(progress: Progress) -> Progress:
     return jax.tree.map(lambda x: jax.lax.convert_element_type(x, x.dtype), progress)
 
 
-def _table(infos: StepInfo) -> np.ndarray:
+def table_of(infos: StepInfo) -> np.ndarray:
+    """One row a step."""
     return np.stack(list(infos.columns().values()), axis=1).astype(float)

@@ -44,11 +44,27 @@ class ProgressReport:
         numbers = f"exploitability {exploitability:.3e}, {rate:.3g} it/s"
         if self._terminal:
             self._bar = self._bar or _bar(self._num_iterations)
-            self._bar.update(self._bar.task_ids[0], completed=iteration, numbers=numbers)
+            self._bar.update(self._bar.task_ids[0], completed=iteration, numbers=f"{numbers} ")
         elif now - self._last >= _SECONDS_BETWEEN_LINES:
             self._last = now
             line = f"iteration {iteration}/{self._num_iterations}, {numbers}"
             print(line, file=sys.stderr, flush=True)
+
+    def phase(self, iteration: int, name: str) -> None:
+        """Reports what a long iteration is doing.
+
+        Args:
+            iteration: iterations done.
+            name: of the phase.
+        """
+        if not self._active:
+            return
+        if self._terminal:
+            self._bar = self._bar or _bar(self._num_iterations)
+            task = self._bar.task_ids[0]
+            self._bar.update(task, completed=iteration, phase=f"{name} ...")
+        elif not iteration:  # the first time each phase is compiled: say what takes so long
+            print(f"iteration 1/{self._num_iterations}: {name}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Leaves the terminal as it was."""
@@ -64,10 +80,10 @@ def _bar(num_iterations: int) -> Any:
     bar = Progress(
         MofNCompleteColumn(),
         BarColumn(),
-        TextColumn("{task.fields[numbers]}"),
+        TextColumn("{task.fields[numbers]}{task.fields[phase]}"),
         Remaining(),
         console=Console(stderr=True),
     )
-    bar.add_task("solving", total=num_iterations, numbers="")
+    bar.add_task("solving", total=num_iterations, numbers="", phase="")
     bar.start()
     return bar

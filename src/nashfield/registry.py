@@ -50,6 +50,13 @@ SOLVERS: dict[str, tuple[str, str]] = {
     "auto": ("solvers.auto", "Auto"),
     "online-mirror-descent": ("solvers.online_mirror_descent", "OnlineMirrorDescent"),
     "boltzmann-policy-iteration": ("solvers.boltzmann", "BoltzmannPolicyIteration"),
+    "average-policy-fictitious-play": (
+        "solvers.deep_fictitious_play",
+        "AveragePolicyFictitiousPlay",
+    ),
+    "deda-fp": ("solvers.deep_fictitious_play", "DEDAFP"),
+    "deep-fictitious-play": ("solvers.deep_fictitious_play", "DeepFictitiousPlay"),
+    "deep-mirror-descent": ("solvers.deep_mirror_descent", "DeepMirrorDescent"),
     "exact-equilibrium": ("solvers.exact_equilibrium", "ExactEquilibrium"),
     "fictitious-play": ("solvers.fictitious_play", "FictitiousPlay"),
     "fixed-point": ("solvers.fixed_point", "FixedPoint"),

@@ -1,6 +1,7 @@
 """How a solve ended, and what to change if it ended badly."""
 
 import enum
+from typing import Any
 
 
 class Result(enum.IntEnum):
@@ -51,7 +52,17 @@ class NashfieldError(Exception):
 
 
 class SolveError(NashfieldError, RuntimeError):
-    """A solve ended without a usable policy."""
+    """A solve ended without a usable policy.
+
+    Attributes:
+        solution: where it ended, its last good iterate if the solver keeps one; None where that is
+            not known.
+    """
+
+    def __init__(self, message: str, solution: Any = None):
+        """See the class."""
+        super().__init__(message)
+        self.solution = solution
 
 
 class GameError(NashfieldError, ValueError):

@@ -77,7 +77,7 @@ def run(
     check_arguments(game, solver, initial_policy, num_iterations)
     key = jax.random.key(0) if key is None else key
     folder = None if out is None else Path(out)
-    loop = Loop(game, solver, key, chunk_size, folder)
+    loop = _loop(game, solver, key, chunk_size, folder)
     config = {}
     if folder is not None:
         settings = {"num_iterations": num_iterations, "atol": atol, "rtol": rtol}
@@ -87,7 +87,7 @@ def run(
         else:
             storage.new_folder(folder)
     report = ProgressReport(num_iterations, progress)
-    initial, target = loop.begin(initial_policy, atol, rtol)
+    loop.begin(initial_policy, atol, rtol)
     if resume:
         loop.restore()
     if loop.num_steps > num_iterations:
@@ -98,8 +98,8 @@ def run(
     if folder is not None:
         storage.write_config(folder, config)
     try:
-        loop.go(target, num_iterations, report)
-        solution = loop.finish(initial)
+        loop.go(num_iterations, report)
+        solution = loop.finish()
     except KeyboardInterrupt as interrupt:
         if folder is None:
             raise
@@ -111,13 +111,25 @@ def run(
     finally:
         report.close()
     if throw and not solution.result.ok:
-        raise SolveError(failure(solution, folder))
+        raise SolveError(failure(solution, folder), solution)
     return solution
+
+
+def _loop(game: Any, solver: AbstractSolver, *more: Any) -> Loop:
+    from nashfield.solvers.deep_play import AbstractDeepPlay
+
+    if not isinstance(solver, AbstractDeepPlay):
+        return Loop(game, solver, *more)
+    from nashfield.phases import PhasedLoop
+
+    return PhasedLoop(game, solver, *more)
 
 
 def failure(solution: Solution, folder: Path | None) -> str:
     """What to tell the user of a run without a usable policy."""
-    message = f"{solution.result.message} (at iteration {int(solution.num_steps)})"
+    message = solution.trouble
+    if not message:
+        message = f"{solution.result.message} (at iteration {int(solution.num_steps)})"
     if folder is not None and (folder / storage.CHECKPOINT).exists():
         message += f"; the last good state is kept in {folder / storage.CHECKPOINT}"
     return message

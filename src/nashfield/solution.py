@@ -33,6 +33,7 @@ class Solution(eqx.Module):
         game: the game that was solved; None if it is not known (see `load`).
         solver: what solved it, or None.
         stats: seconds and the like, from `run`.
+        trouble: what went wrong, and in which iteration and phase, where `run` knows.
     """
 
     policy: Any
@@ -44,6 +45,7 @@ class Solution(eqx.Module):
     game: Any
     solver: AbstractSolver | None
     stats: dict[str, float] = eqx.field(default_factory=dict)
+    trouble: str = eqx.field(static=True, default="")
 
     @property
     def exploitability(self) -> float | Float[Array, "*batch"]:

@@ -21,8 +21,8 @@ from nashfield.policies.grid_control import GridControl, action_lattice
 from nashfield.results import ParameterError
 from nashfield.typing import Array, Time
 
-# Gauss-Hermite nodes of each noise, in one and in more dimensions of it.
-_NUM_NODES = {1: 7, 2: 3}
+# Gauss-Hermite nodes of each noise, by its dimension: in the plane they keep mean and variance.
+_NUM_NODES = {1: 7, 2: 2}
 # Noise that spans more cells than this gets nodes in all the cells on its way.
 _MAX_SPAN = 0.5
 _REACH = 4.0
@@ -263,8 +263,33 @@ def _constant(
     kernel = _lists(game, cells, actions, num_nodes, jnp.asarray(0), law)
     if isinstance(kernel.successors, jax.core.Tracer):
         return kernel
-    successors = np.asarray(kernel.successors)
-    return Sparse(successors, kernel.probabilities, predecessor_lists(successors))
+    successors, probabilities = _merged(*map(np.asarray, (kernel.successors, kernel.probabilities)))
+    lists = predecessor_lists(successors, possible=probabilities > 0)
+    return Sparse(successors, probabilities, lists)
+
+
+def _merged(successors: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same lists (S, A, K) with every successor named once, and K as small as it can be.
+
+    Nodes of the noise arrive in the same few cells. Shorter rows are filled up with probability 0.
+    """
+    num_states, num_actions, num_entries = successors.shape
+    rounding = np.finfo(probabilities.dtype).eps
+    names = np.where(probabilities > rounding, successors, num_states).reshape(-1, num_entries)
+    order = np.argsort(names, -1)
+    names = np.take_along_axis(names, order, -1)
+    weights = np.take_along_axis(probabilities.reshape(names.shape), order, -1)
+    place = np.cumsum(np.diff(names, axis=-1, prepend=names[:, :1]) > 0, -1)
+    row, entry = np.nonzero(names < num_states)
+    place, names, weights = (each[row, entry] for each in (place, names, weights))
+    size = place.max() + 1
+    own = np.repeat(np.arange(num_states, dtype=successors.dtype), num_actions)
+    merged = np.repeat(own[:, None], size, 1)
+    merged[row, place] = names
+    sums = np.bincount(row * size + place, weights, merged.size).reshape(merged.shape)
+    sums /= sums.sum(-1, keepdims=True)
+    shape = (num_states, num_actions, size)
+    return merged.reshape(shape), sums.astype(probabilities.dtype).reshape(shape)
 
 
 def _kernel(

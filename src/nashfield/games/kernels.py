@@ -150,12 +150,16 @@ class Sparse(Kernel):
         return jnp.asarray(self.successors)[states, actions, choice].astype(states.dtype)
 
 
-def predecessor_lists(successors: np.ndarray, num_targets: int | None = None) -> np.ndarray | None:
+def predecessor_lists(
+    successors: np.ndarray, num_targets: int | None = None, possible: np.ndarray | None = None
+) -> np.ndarray | None:
     """Turns successor lists (S, A, K) around, for `Sparse.predecessors`.
 
     Args:
         successors: (S, A, K) integers in 0..S-1, known in advance (not traced).
         num_targets: how many states there are to arrive in; S if None.
+        possible: (S, A, K) which entries count, for lists filled up with entries of probability
+            0; all if None.
 
     Returns:
         (S, M) positions in the flattened lists, padded with S * A * K, where M is the largest
@@ -164,12 +168,13 @@ def predecessor_lists(successors: np.ndarray, num_targets: int | None = None) ->
     """
     num_states = successors.shape[0] if num_targets is None else num_targets
     flat = np.asarray(successors).reshape(-1)
-    arrivals = np.bincount(flat, minlength=num_states)
+    entries = np.arange(flat.size) if possible is None else np.flatnonzero(possible)
+    arrivals = np.bincount(flat[entries], minlength=num_states)
     width = int(arrivals.max())
     if width * num_states > 4 * flat.size:
         return None
-    order = np.argsort(flat, kind="stable")
+    order = entries[np.argsort(flat[entries], kind="stable")]
     starts = np.concatenate([[0], np.cumsum(arrivals)[:-1]])
     table = np.full((num_states, width), flat.size, dtype=np.int32)
-    table[flat[order], np.arange(flat.size) - starts[flat[order]]] = order
+    table[flat[order], np.arange(order.size) - starts[flat[order]]] = order
     return table

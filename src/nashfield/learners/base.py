@@ -14,7 +14,7 @@ from nashfield.learners.faults import Fault
 from nashfield.learners.response import Response, check_start, judge
 from nashfield.mean_fields import AbstractFlow
 from nashfield.policies.gaussian_network import GaussianNetwork
-from nashfield.typing import Array
+from nashfield.typing import Array, Scalar
 
 
 class AbstractLearner(eqx.Module):
@@ -22,9 +22,11 @@ class AbstractLearner(eqx.Module):
 
     Attributes:
         num_updates: how many rounds of play and learning a training has, and at most can have.
+        learning_rate: of the optimiser at first.
     """
 
     num_updates: eqx.AbstractVar[int]
+    learning_rate: eqx.AbstractVar[Scalar]
 
     def best_response(
         self,

@@ -16,6 +16,9 @@ from nashfield.learners.response import check_start
 from nashfield.policies.gaussian_network import GaussianNetwork, normal_log_density, single
 from nashfield.typing import Array, Scalar, scalar
 
+# Where an action counts as at the edge, before squashing: sigmoid(2 * 3) = .9975.
+_EDGE = 3.0
+
 
 class Buffer(eqx.Module):
     """What the policies of past iterations did: one slot an iteration, all of the same size.
@@ -106,7 +109,11 @@ class Cloning(eqx.Module):
     """Fits pi(a | t, x) by minimising E[-log pi(a | t, x)] over a `Buffer`.
 
     Source: Magnino et al. (2025), "Solving continuous mean field games: deep reinforcement learning
-    for non-stationary dynamics" (its loss L_BC).
+    for non-stationary dynamics" (its loss L_BC). Every term of the gradient is weighted by the
+    policy's present standard deviation there: else, where past policies agree, a spread that is
+    too large never becomes small (Seitzer et al. 2022, "On the pitfalls of heteroscedastic
+    uncertainty estimation with probabilistic neural networks", beta = 1/2). Actions at the edge of
+    their interval count as 0.25% of it inside.
 
     Attributes:
         num_steps: steps of Adam.
@@ -126,6 +133,26 @@ class Cloning(eqx.Module):
         for width in self.hidden:
             check_size("hidden", width)
         check_number("learning_rate", self.learning_rate, above=0.0)
+
+    def begin(
+        self,
+        game: ContinuousGame,
+        location: Float[Array, "F"],
+        scale: Float[Array, "F"],
+        *,
+        sd: Any,
+        key: PRNGKeyArray,
+    ) -> GaussianNetwork:
+        """A policy that has seen nothing, of the shapes of every fitted one.
+
+        Args:
+            game: what it will be played in.
+            location: (F,) mean of what it will observe.
+            scale: (F,) standard deviation of that.
+            sd: deviation of its actions, before they are squashed into bounds.
+            key: for the weights.
+        """
+        return GaussianNetwork.begin(game, location, scale, hidden=self.hidden, sd=sd, key=key)
 
     def fit(
         self,
@@ -176,19 +203,23 @@ def _fit(
     adam = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam())
     rates = rule.learning_rate * jnp.linspace(1, 0.02, rule.num_steps, dtype=jnp.float32)
 
-    def loss(weights: Any, rows: Any) -> Float[Array, ""]:
+    bounded = jnp.isfinite(policy.high)
+
+    def loss(weights: Any, rows: Any) -> tuple[Float[Array, ""], Float[Array, ""]]:
         policy = eqx.combine(unravel(weights), rest)
         times, states, actions = rows
         mean, log_sd = policy.heads(times, jax.vmap(policy.features)(times, states))
         # What squashing adds does not depend on the weights.
-        terms = normal_log_density(policy.unsquash(actions), mean, log_sd)
-        return -jnp.mean(jnp.sum(terms, -1))
+        raw = jnp.where(bounded, jnp.clip(policy.unsquash(actions), -_EDGE, _EDGE), actions)
+        terms = -normal_log_density(raw, mean, log_sd)
+        present = jax.lax.stop_gradient(jnp.exp(log_sd))
+        return jnp.mean(jnp.sum(present * terms, -1)), jnp.mean(jnp.sum(terms, -1))
 
     def step(carry: Any, now: Any) -> Any:
         weights, moments = carry
         index, rate = now
         rows = buffer.sample(jax.random.fold_in(key, index), rule.batch_size)
-        value, slope = jax.value_and_grad(loss)(weights, rows)
+        (_, value), slope = jax.value_and_grad(loss, has_aux=True)(weights, rows)
         change, moments = adam.update(slope, moments)
         return (weights - rate * change, moments), value
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from nashfield.mean_fields.base import AbstractFlow, AbstractMeanField, Flow
 from nashfield.mean_fields.finite import FiniteFlow, FiniteMeanField
 from nashfield.mean_fields.gaussian import Gaussian, GaussianMixture
+from nashfield.mean_fields.known_start import KnownStart
 from nashfield.mean_fields.particles import Particles
 from nashfield.mean_fields.uniform import Uniform
 from nashfield.registry import suggest
 
 if TYPE_CHECKING:
     from nashfield.mean_fields.fitting import MaximumLikelihood, fit_normalizing_flow
-    from nashfield.mean_fields.known_start import KnownStart
-from nashfield.mean_fields.normalizing_flow import NormalizingFlow
+    from nashfield.mean_fields.normalizing_flow import NormalizingFlow
 
 _WHERE = {
     "MaximumLikelihood": "fitting",

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     )
     from nashfield.solvers.best_so_far import BestSoFar
     from nashfield.solvers.boltzmann import BoltzmannPolicyIteration
+    from nashfield.solvers.deep_fictitious_play import (
+        DEDAFP,
+        AveragePolicyFictitiousPlay,
+        DeepFictitiousPlay,
+    )
+    from nashfield.solvers.deep_mirror_descent import DeepMirrorDescent
     from nashfield.solvers.exact_equilibrium import ExactEquilibrium
     from nashfield.solvers.fictitious_play import FictitiousPlay
     from nashfield.solvers.fixed_point import FixedPoint
@@ -33,8 +39,12 @@ _WHERE = {
     "AbstractSolver": "base",
     "Adam": "steps",
     "Auto": "auto",
+    "AveragePolicyFictitiousPlay": "deep_fictitious_play",
     "BestSoFar": "best_so_far",
     "BoltzmannPolicyIteration": "boltzmann",
+    "DEDAFP": "deep_fictitious_play",
+    "DeepFictitiousPlay": "deep_fictitious_play",
+    "DeepMirrorDescent": "deep_mirror_descent",
     "ExactBestResponse": "best_response",
     "ExactEquilibrium": "exact_equilibrium",
     "FictitiousPlay": "fictitious_play",
@@ -52,13 +62,17 @@ _WHERE = {
 }
 
 __all__ = [
+    "DEDAFP",
     "MFOMO",
     "AbstractBestResponse",
     "AbstractSolver",
     "Adam",
     "Auto",
+    "AveragePolicyFictitiousPlay",
     "BestSoFar",
     "BoltzmannPolicyIteration",
+    "DeepFictitiousPlay",
+    "DeepMirrorDescent",
     "ExactBestResponse",
     "ExactEquilibrium",
     "FictitiousPlay",
