@@ -183,3 +183,52 @@ def test_a_crowd_from_one_place_has_its_density():
 def test_noise_within_a_cell_takes_few_nodes():
     bounds = {"low": -1, "high": 1, "action_low": -1, "action_high": 1}
     assert nf.discretise(Burst(), num_cells=5, num_actions=2, **bounds).num_nodes == 0
+
+
+@pytest.mark.parametrize(
+    ("points", "num_cells", "nodes"),
+    [
+        (nf.games.BeachBarLine(horizon=2, sigma=0.02), 14, 7),
+        (nf.games.FourRoomsPlane(horizon=1), 12, 2),
+    ],
+)
+def test_the_kernel_is_the_sum_over_nodes_and_centres(points, num_cells, nodes, precision):
+    game = nf.discretise(points, num_cells=num_cells, num_actions=3)
+    assert game.num_nodes == 0
+    dim, num_states = points.state_dim, game.num_states
+    z, w = np.polynomial.hermite_e.hermegauss(nodes)
+    z = np.stack(np.meshgrid(*[z] * dim, indexing="ij"), -1).reshape(-1, dim)
+    w = np.prod(np.stack(np.meshgrid(*[w / w.sum()] * dim, indexing="ij"), -1), -1).reshape(-1)
+    law = game.crowd(nf.population_flow(game, nf.uniform_policy(game))[0])
+    move = jax.jit(jax.vmap(lambda x, a, noise: points.step(0, x, a, law, noise), (None, None, 0)))
+    table = np.zeros((num_states, game.num_actions, num_states))
+    shares = jax.jit(jax.vmap(game.cells.shares))
+    for x in range(num_states):
+        for a in range(game.num_actions):
+            places = move(game.cells.centres[x], game.actions[a], jnp.asarray(z))
+            for k, (index, part) in enumerate(zip(*map(np.asarray, shares(places)), strict=True)):
+                np.add.at(table[x, a], index, w[k] * part)
+    close = 1e-12 if precision == "float64" else 2e-6
+    assert np.asarray(game.moves.dense()) == pytest.approx(table, abs=close)
+    # Each successor once, as many entries as the longest row needs, and both directions agree.
+    num_entries = game.moves.successors.shape[-1]
+    rows = np.asarray(game.moves.successors).reshape(-1, num_entries)
+    possible = np.asarray(game.moves.probabilities).reshape(rows.shape) > 0
+    kept = [row[some] for row, some in zip(rows, possible, strict=True)]
+    assert all(len(set(row)) == len(row) for row in kept)
+    assert max(len(row) for row in kept) == num_entries
+    rng = np.random.default_rng(0)
+    mass = rng.random((num_states, game.num_actions))
+    values = rng.random(num_states)
+    pushed = np.asarray(game.moves.push(jnp.asarray(mass)))
+    assert game.moves.predecessors is not None
+    assert pushed == pytest.approx(np.einsum("xa,xay->y", mass, table), rel=1e-5)
+    expected = np.asarray(game.moves.expect(jnp.asarray(values)))
+    assert expected == pytest.approx(table @ values, rel=1e-5)
+
+
+def test_four_rooms_take_few_entries():
+    # 2 x 2 nodes x 4 corners are 16, and most of them meet.
+    game = nf.discretise(nf.games.FourRoomsPlane(horizon=1), num_cells=40, num_actions=3)
+    assert game.moves.successors.shape[-1] <= 14
+    assert np.mean(np.asarray(game.moves.probabilities) > 0) * game.moves.successors.shape[-1] < 9

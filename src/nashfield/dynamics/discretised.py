@@ -221,7 +221,9 @@ def _even_nodes(game: ContinuousGame, cells: Cells, actions: Float[Array, "A C"]
     Few nodes far apart would push a crowd that starts in one place into spikes, whose density
     grows as cells are refined.
     """
-    span = _spans(game, cells, actions)
+    where = np.arange(cells.num_cells) if cells.free is None else np.flatnonzero(cells.free)
+    probes = where[np.linspace(0, len(where) - 1, _NUM_PROBES).astype(int)]
+    span = _spans(game, cells, actions, jnp.asarray(probes))
     if isinstance(span, jax.core.Tracer):
         return 0
     span = float(span)
@@ -234,10 +236,9 @@ def _even_nodes(game: ContinuousGame, cells: Cells, actions: Float[Array, "A C"]
 
 
 @eqx.filter_jit
-def _spans(game: Any, cells: Cells, actions: Array) -> Float[Array, ""]:
+def _spans(game: Any, cells: Cells, actions: Array, places: Array) -> Float[Array, ""]:
     """Cells that one standard deviation of a noise spans, in most places."""
     law, centres = _spread_evenly(game, cells), cells.centres
-    places = np.linspace(0, cells.num_cells - 1, _NUM_PROBES).astype(int)
     acts = np.linspace(0, len(actions) - 1, _NUM_PROBES).astype(int)
 
     def at(x: Array, a: Array, t: Array) -> Array:
