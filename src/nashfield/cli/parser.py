@@ -194,6 +194,12 @@ def _simulate(commands: Any) -> _Parser:
         metavar="N",
         help="of the random numbers (default %(default)s)",
     )
+    add(
+        "--out",
+        metavar="DIR",
+        help="folder for the animation of agents on points (default: the run folder)",
+    )
+    add("--no-plots", action="store_true", help="draw no animation")
     return parser
 
 

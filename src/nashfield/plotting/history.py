@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from nashfield.plotting.canvas import PALETTE, Axes, check_solution, new_axes, title_of, words
+from nashfield.registry import SOLVERS
 from nashfield.solution import Solution
 
 # Below this share of the largest value nothing but rounding is left in double precision.
@@ -59,7 +60,7 @@ def _plot(solutions: Any, name: str, function: str, ax: Axes | None) -> Axes:
     }
     ax = new_axes(ax)
     signed = name in _SIGNED
-    floor = -np.inf if signed else _floor([v for histories in runs.values() for v in histories])
+    floor = -np.inf if signed else floor_of([v for histories in runs.values() for v in histories])
     floored = False
     for index, (label, histories) in enumerate(runs.items()):
         for number, values in enumerate(histories):
@@ -81,18 +82,19 @@ def _plot(solutions: Any, name: str, function: str, ax: Axes | None) -> Axes:
     ax.set_yscale("linear" if signed else "log")
     ax.set_xlim(0, 1.1 * max(1, *(len(h) - 1 for histories in runs.values() for h in histories)))
     if floored:
-        _mark_floor(ax, floor)
+        mark_floor(ax, floor)
     ax.set_xlabel("iteration")
     ax.set_ylabel(name.replace("_", " "))
     ax.grid(True, which="major", color="0.9")
     ax.set_axisbelow(True)
-    ax.set_title(_title(list(named.values())))
+    ax.set_title(title_of_solutions(list(named.values())))
     if any(named):
         ax.legend(frameon=False)
     return ax
 
 
-def _mark_floor(ax: Axes, floor: float) -> None:
+def mark_floor(ax: Axes, floor: float) -> None:
+    """Draws the line on which values lie that a log axis cannot show."""
     ax.axhline(floor, color="0.4", linestyle=":", linewidth=1.2, zorder=0)
     ax.annotate(
         "zero or below",
@@ -116,8 +118,9 @@ def _histories(solution: Solution, name: str) -> list[np.ndarray]:
     return [row[: step + 1] for row, step in zip(values, steps, strict=True)]
 
 
-def _floor(histories: list[np.ndarray]) -> float:
-    values = np.concatenate(histories)
+def floor_of(histories: list[np.ndarray]) -> float:
+    """Where that line is: below all positive values but those that rounding left."""
+    values = np.concatenate([history.ravel() for history in histories])
     positive = values[np.isfinite(values) & (values > 0)]
     if not positive.size:
         return _SHARE_OF_ROUNDING
@@ -125,11 +128,19 @@ def _floor(histories: list[np.ndarray]) -> float:
     return float(max(positive[positive > lowest].min() / 3, lowest))
 
 
-def _title(solutions: list[Solution]) -> str:
+def title_of_solutions(solutions: list[Solution]) -> str:
+    """The game, where it is the same one, and the solver of a single solution."""
     titles = {title_of(solution) for solution in solutions}
     title = titles.pop() if len(titles) == 1 else ""
     solver = solutions[0].solver
     if len(solutions) == 1 and solver is not None:
-        name = words(type(solver).__name__).lower()
+        name = _solver_name(type(solver).__name__)
         return f"{title}, {name}" if title else name
     return title
+
+
+def _solver_name(name: str) -> str:
+    """In words; an abbreviation as the command line writes it."""
+    if not name.isupper():
+        return words(name).lower()
+    return next((known for known, (_, cls) in SOLVERS.items() if cls == name), name)

@@ -8,17 +8,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashfield.dynamics.discretised import DiscretisedGame
+from nashfield.games.quadratic import QuadraticGame
 from nashfield.mean_fields import Flow
 from nashfield.mean_fields.grid import GridLaw
 from nashfield.plotting.canvas import MASS, PALETTE, Axes, integer_ticks, new_axes
 from nashfield.plotting.mosaic import chosen_times
 from nashfield.policies import Pool
+from nashfield.results import GameError
 from nashfield.solution import Solution
+from nashfield.solvers.deep_play import AbstractDeepPlay
 
 _NUM_SAMPLES = 20_000
 _NUM_CELLS = 80
 _NUM_ARROWS = 16
 _QUANTILES = (0.05, 0.5, 0.95)
+# So far to either side of the mean of a Gaussian law do they lie.
+_DEVIATIONS = 1.645
 _ACTIONS = "coolwarm"
 
 
@@ -37,12 +42,15 @@ def off_grid(solution: Solution) -> Solution:
 def draw_points(solution: Solution, ax: Axes | None) -> Axes:
     """Where the crowd is, from samples of its flow.
 
-    On the line: the density over time and state. In the plane: small maps, one a time. Beyond:
+    On the line: the density over time and state, with the exact equilibrium on top of what was
+    learnt where the game knows it. In the plane: small maps, one a time. Beyond:
     median and 90% band of every coordinate.
     """
     samples = draw_samples(solution.flow)
     if samples.shape[2] == 1:
-        return _strip(samples[..., 0], ax)
+        ax = _strip(samples[..., 0], ax)
+        _exact_lines(ax, solution)
+        return ax
     if samples.shape[2] == 2:
         return _small_maps(samples, solution, ax)
     return _bands(samples, "state", ax)
@@ -114,6 +122,23 @@ def _strip(samples: np.ndarray, ax: Axes | None) -> Axes:
     ax.set_ylabel("state")
     ax.figure.colorbar(image, ax=ax, label="density of the crowd")
     return ax
+
+
+def _exact_lines(ax: Axes, solution: Solution) -> None:
+    """The exact equilibrium on top of a learnt crowd, where the game knows one."""
+    game = solution.game
+    if not isinstance(solution.solver, AbstractDeepPlay) or not isinstance(game, QuadraticGame):
+        return
+    try:
+        laws = game.equilibrium().flow.laws
+    except GameError:
+        return
+    mean = np.asarray(laws.location)[:, 0]
+    reach = _DEVIATIONS * np.sqrt(np.asarray(laws.covariance)[:, 0, 0])
+    for line, style in ((mean - reach, "--"), (mean, "-"), (mean + reach, "--")):
+        label = "exact equilibrium, likewise" if style == "-" else None
+        ax.plot(line, style, color=PALETTE[5], linewidth=1.2, label=label)
+    ax.legend(loc="upper right", fontsize="small", framealpha=0.8)
 
 
 def _quantile_lines(ax: Axes, samples: np.ndarray) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from nashfield.mean_fields import AbstractFlow, FiniteFlow
 from nashfield.plotting.canvas import Axes, new_axes
+from nashfield.plotting.errors import has_errors, plot_errors
 from nashfield.plotting.flow import plot_flow
 from nashfield.plotting.history import plot_exploitability, plot_history
 from nashfield.plotting.mean_field import plot_mean_field
@@ -12,7 +13,7 @@ from nashfield.solution import Solution
 
 
 def save_pictures(solution: Solution, folder: str | Path) -> list[Path]:
-    """Draws flow.png, policy.png and exploitability.png.
+    """Draws flow.png, policy.png and exploitability.png, and errors.png where they are known.
 
     Of a stationary game: mean_field.png, policy.png and history.png.
 
@@ -21,13 +22,15 @@ def save_pictures(solution: Solution, folder: str | Path) -> list[Path]:
         folder: where to; made if it is not there. Pictures of the same name are replaced.
 
     Returns:
-        The three paths.
+        Their paths.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {"flow": plot_flow, "policy": plot_policy, "exploitability": plot_exploitability}
     if not isinstance(solution.flow, FiniteFlow | AbstractFlow):
         pictures = {"mean_field": plot_mean_field, "policy": plot_policy, "history": _all_histories}
+    if has_errors(solution):
+        pictures["errors"] = plot_errors
     paths = []
     for name, draw in pictures.items():
         path = folder / f"{name}.png"
