@@ -282,3 +282,17 @@ def test_wrong_parameters():
 
 def test_conformance():
     nf.testing.check_game(nf.games.FourRoomsPlane())
+
+
+def test_masses_of_the_rooms(precision):
+    game = nf.games.FourRoomsPlane()
+    states = jnp.array(
+        [[0.1, 0.1], [0.2, 0.4], [0.225, 0.275], [0.3, 0.1], [0.4, 0.4], [0.25, 0.15], [0.6, 0.1]]
+    )
+    assert np.asarray(game.room_masses(states)) * 7 == pytest.approx([1, 2, 1, 1])
+    weights = jnp.array([0.1, 0.2, 0.3, 0.0, 0.15, 0.05, 0.2])
+    both = game.room_masses(jnp.stack([states, states]), jnp.stack([weights, weights[::-1]]))
+    assert np.asarray(both) == pytest.approx(np.array([[0.1, 0.5, 0, 0.15], [0.2, 0.2, 0, 0.3]]))
+    # 18 x 18 cells to a room, 16 to a door.
+    cells = game.room_masses(jnp.asarray(game.free_cells()))
+    assert np.asarray(cells) * 1360 == pytest.approx([324] * 4, rel=1e-5)

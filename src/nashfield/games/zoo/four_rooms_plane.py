@@ -130,6 +130,29 @@ class FourRoomsPlane(ContinuousGame):
         inside = ((points[:, None] > _LOW) & (points[:, None] < _HIGH)).all(-1).any(-1)
         return points[~inside]
 
+    def room_masses(
+        self, states: Float[Array, "*batch n D"], weights: Float[Array, "*batch n"] | None = None
+    ) -> Float[Array, "*batch 4"]:
+        """Share of a crowd in each room; what is missing to 1 is in the doors.
+
+        Args:
+            states: (*batch, n, 2).
+            weights: (*batch, n) shares of the crowd in these states, such as the masses of cells at
+                their centres; 1 / n each if None.
+
+        Returns:
+            (*batch, 4), those with low x first, among them that with low y; the crowd starts in the
+            second one.
+        """
+        states = jnp.asarray(states)
+        if weights is None:
+            weights = jnp.full(states.shape[:-1], 1 / states.shape[-2])
+        side = jnp.where(states <= _ACROSS[0], 0, jnp.where(states >= _ACROSS[1], 1, -1))
+        in_room = jnp.all((side >= 0) & (states >= 0) & (states <= _SIDE), -1)
+        room = jnp.where(in_room, 2 * side[..., 0] + side[..., 1], -1)
+        here = room[..., None] == jnp.arange(4)
+        return jnp.sum(jnp.where(here, weights[..., None], 0), -2)
+
     def observe(self, x: Float[Array, "D"]) -> Float[Array, "F"]:
         """The state, seen from the middle, and on which side of a wall's two faces it lies."""
         steep = [jnp.tanh((x - face) / 0.0125) for face in _ACROSS]
