@@ -232,3 +232,26 @@ def test_four_rooms_take_few_entries():
     game = nf.discretise(nf.games.FourRoomsPlane(horizon=1), num_cells=40, num_actions=3)
     assert game.moves.successors.shape[-1] <= 14
     assert np.mean(np.asarray(game.moves.probabilities) > 0) * game.moves.successors.shape[-1] < 9
+
+
+@pytest.mark.slow
+def test_mirror_descent_fills_four_rooms():
+    """The yardstick: nearly uniform at T on the grid, and so are agents who play it on points."""
+    points = nf.games.FourRoomsPlane()
+    game = nf.discretise(points, num_cells=40, num_actions=5)
+    solution = nf.solve(game, nf.OnlineMirrorDescent(learning_rate=0.03), num_iterations=50)
+    last = game.crowd(solution.flow[-1])
+    found = nf.metrics.coverage(points, last)
+    assert float(found.coefficient_of_variation) < 0.05
+    assert float(found.blocked) == pytest.approx(0, abs=1e-12)
+    rooms = np.asarray(points.room_masses(last.cells.centres, last.masses))
+    assert np.ptp(rooms) < 0.05
+    history = solution.history["exploitability"]
+    assert history[-1] < 0.02 * history[0]
+    control = game.control(solution.policy)
+    flow = nf.rollout_flow(points, control, num_agents=40_000, key=jax.random.key(0))
+    found = nf.metrics.coverage(points, flow.laws.states[-1])
+    # CV^2 of n agents is off by sqrt(2 M) / n = .0013.
+    assert float(found.denoised_coefficient) < np.sqrt(0.05**2 + 3 * 0.0013)
+    assert float(found.blocked) == 0
+    assert np.ptp(points.room_masses(flow.laws.states[-1])) < 0.05
