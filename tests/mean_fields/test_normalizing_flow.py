@@ -1,4 +1,4 @@
-"""Normalizing flows: their splines, fits to laws that are known, domains, and what is refused."""
+"""Normalizing flows: fits to laws that are known, domains, and what is refused."""
 
 import equinox as eqx
 import jax
@@ -9,17 +9,14 @@ from scipy.special import ndtr
 
 from nashfield.mean_fields import (
     Flow,
-    Gaussian,
     MaximumLikelihood,
     NormalizingFlow,
     Particles,
     fit_normalizing_flow,
 )
 from nashfield.mean_fields.spline_bijections import spline_bijection
-from nashfield.mean_fields.splines import Spline
 from nashfield.results import ParameterError
 
-RNG = np.random.default_rng(0)
 SMALL = {"num_bins": 8, "width": 16, "depth": 1, "batch_size": 256, "look_every": 50}
 BOX = (np.array([0.0, -1.0]), np.array([0.5, 1.0]))
 
@@ -27,79 +24,6 @@ BOX = (np.array([0.0, -1.0]), np.array([0.5, 1.0]))
 @eqx.filter_jit
 def draw(law, count):
     return law.sample(jax.random.key(1), count)
-
-
-def spline(tails, scale=1.5, num_bins=6, seed=0):
-    size = Spline.num_parameters(num_bins, tails)
-    raw = scale * np.random.default_rng(seed).normal(size=size)
-    return Spline.of(jnp.asarray(raw), num_bins, tails)
-
-
-@pytest.mark.parametrize("tails", [True, False])
-def test_splines_increase_and_have_their_inverse(tails):
-    x = jnp.linspace(-7, 7, 4001) if tails else jnp.linspace(0, 1, 4001)
-    one = spline(tails)
-    y, log_slope = jax.vmap(one.forward)(x)
-    assert np.all(np.diff(y) > 0)
-    back, log_back = jax.vmap(one.inverse)(y)
-    np.testing.assert_allclose(back, x, atol=1e-9)
-    np.testing.assert_allclose(log_back, -log_slope, atol=1e-6)
-    slope = jax.vmap(jax.grad(lambda x: one.forward(x)[0]))(x[1:-1])
-    np.testing.assert_allclose(np.log(slope), log_slope[1:-1], atol=1e-9)
-    if tails:
-        np.testing.assert_array_equal(y[np.abs(x) > 5], x[np.abs(x) > 5])
-        assert np.max(np.abs(np.diff(log_slope))) < 0.5  # no jump where the identity begins
-    else:
-        np.testing.assert_allclose([y[0], y[-1]], [0, 1], atol=1e-12)
-
-
-def test_splines_take_their_knots():
-    """Values and slopes at knots, put together by hand."""
-    num_bins = 4
-    raw = RNG.normal(size=3 * num_bins + 1)
-    share = lambda v: 1e-3 + (1 - 4e-3) * np.exp(v) / np.exp(v).sum()  # noqa: E731
-    x = np.concatenate([[0], np.cumsum(share(raw[:4]))])
-    y = np.concatenate([[0], np.cumsum(share(raw[4:8]))])
-    slope = 1e-3 + np.log1p(np.exp(raw[8:] + np.log(np.exp(1 - 1e-3) - 1)))
-    one = Spline.of(jnp.asarray(raw), num_bins, False)
-    for k in range(5):
-        value, log_slope = one.forward(jnp.asarray(x[k]))
-        np.testing.assert_allclose([value, log_slope], [y[k], np.log(slope[k])], atol=1e-7)
-
-
-def test_splines_of_zeros_are_the_identity():
-    for tails, x in ((True, -3.3), (False, 0.7)):
-        one = Spline.of(jnp.zeros(Spline.num_parameters(8, tails)), 8, tails)
-        np.testing.assert_allclose(one.forward(jnp.asarray(x)), [x, 0], atol=1e-12)
-
-
-@pytest.mark.parametrize(("kind", "tails"), [("autoregressive", True), ("coupling", False)])
-def test_bijections_and_their_jacobians(kind, tails):
-    bijection = bijection_of(kind, tails)
-    condition = jnp.asarray([0.3])
-
-    @jax.jit
-    def both_ways(x):
-        y, log_det = bijection.transform_and_log_det(x, condition)
-        jacobian = jax.jacfwd(lambda x: bijection.transform(x, condition))(x)
-        other = bijection.transform(x, jnp.asarray([-1.0]))
-        return y, log_det, *bijection.inverse_and_log_det(y, condition), jacobian, other
-
-    for x in RNG.uniform(0.05, 0.95, (3, 3)):
-        y, log_det, back, log_back, jacobian, other = both_ways(x)
-        np.testing.assert_allclose(back, x, atol=1e-5)
-        np.testing.assert_allclose(log_back, -log_det, atol=1e-4)
-        np.testing.assert_allclose(log_det, np.linalg.slogdet(jacobian)[1], atol=1e-4)
-        assert np.max(np.abs(y - x)) > 0.01
-        assert not np.allclose(other, y)
-
-
-def bijection_of(kind, tails, num_layers=2):
-    sizes = {"num_layers": num_layers, "num_bins": 8, "width": 8, "depth": 1}
-    key = jax.random.key(0)
-    bijection = spline_bijection(3, kind=kind, **sizes, tails=tails, key=key)
-    grow = lambda leaf: 4 * leaf if eqx.is_inexact_array(leaf) else leaf  # noqa: E731
-    return jax.tree.map(grow, bijection)
 
 
 def lq_flow(num_agents, seed):
@@ -286,10 +210,14 @@ def test_walls_that_are_no_float32():
 
 
 def test_fits_stop_early():
-    """A rate of nothing brings nothing better."""
+    """A rate of nothing brings nothing better, but for the rounding of averages of parameters."""
     options = {**SMALL, "num_steps": 2000, "patience": 2, "learning_rate": 0.0}
     flow = fit_normalizing_flow(lq_flow(100, 1)[0], key=jax.random.key(0), **options)
-    assert int(flow.report.num_steps) == 150
+    losses = flow.report.held_out_losses
+    losses = losses[np.isfinite(losses)]
+    np.testing.assert_allclose(losses, losses[0], rtol=1e-6)
+    assert len(losses) == int(np.argmin(losses)) + 3 < 40
+    assert int(flow.report.num_steps) == 50 * len(losses)
 
 
 @pytest.mark.parametrize(
@@ -303,7 +231,7 @@ def test_fits_stop_early():
 )
 def test_uniform_laws_on_a_box(dim, base):
     domain = tuple(side[:dim] for side in BOX)
-    states = RNG.uniform(*domain, size=(1, 8000, dim))
+    states = np.random.default_rng(0).uniform(*domain, size=(1, 8000, dim))
     options = {**SMALL, "width": 8, "num_steps": 600, "learning_rate": 0.02}
     options["num_bins"] = 16
     flow = fit_normalizing_flow(states, key=jax.random.key(0), domain=domain, base=base, **options)
@@ -357,7 +285,7 @@ def test_what_leaks_is_cut_off_and_the_rest_scaled_up():
 )
 def test_a_crowd_in_two_dimensions_that_hangs_together(kind, num_layers):
     """x_2 follows x_1; a flow that treats them apart would lose log(5) nats."""
-    noise = RNG.normal(size=(2, 6000, 2))
+    noise = np.random.default_rng(0).normal(size=(2, 6000, 2))
     states = np.stack([noise[..., 0], noise[..., 0] + 0.2 * noise[..., 1]], -1)
     options = {**SMALL, "num_steps": 400, "learning_rate": 0.01}
     flow = fit_normalizing_flow(
@@ -382,7 +310,7 @@ def test_flowjax_bijections_are_taken():
         nn_width=8,
         nn_depth=1,
     )
-    states = np.stack([RNG.normal(size=(500, 1)), 3 + RNG.normal(size=(500, 1))])
+    states = np.random.default_rng(0).normal(size=(2, 500, 1)) + np.array([0, 3])[:, None, None]
     options = {**SMALL, "num_steps": 300, "learning_rate": 0.03}
     flow = fit_normalizing_flow(states, key=jax.random.key(0), kind=coupling, **options)
     np.testing.assert_allclose(flow.means[:, 0], [0, 3], atol=0.3)
@@ -397,34 +325,6 @@ def test_what_the_crowd_does_is_kept():
         found[4].mean_action()
     with pytest.raises(IndexError):
         found[5]
-
-
-GOOD = RNG.uniform(0, 0.5, (2, 10, 1))
-
-
-@pytest.mark.parametrize(
-    ("samples", "options", "message"),
-    [
-        (GOOD[0], {}, r"shape \(T \+ 1, N, D\) with N of at least 2 agents, not \(10, 1\)"),
-        (GOOD[:, :1], {}, r"at least 2 agents, not \(2, 1, 1\)"),
-        (np.where(np.arange(10)[:, None] == 3, np.nan, GOOD), {}, r"= \(0, 3, 0\) is not"),
-        (GOOD, {"domain": (np.zeros(2), np.ones(2))}, r"sides of shape \(1,\), not \(2,\)"),
-        (GOOD, {"domain": (np.ones(1), np.zeros(1))}, "low must lie below its high"),
-        (GOOD, {"domain": (np.zeros(1), np.full(1, 0.1))}, "samples lie outside of the domain"),
-        (GOOD, {"domain": (np.zeros(1), np.full(1, np.inf))}, "bounded in every coordinate"),
-        (GOOD, {"kind": "planar"}, "\"coupling\" or a flowjax bijection, not 'planar'"),
-        (GOOD, {"kind": len}, r"of shape \(1,\) and cond_shape \(1,\), not None"),
-        (GOOD, {"base": "cauchy"}, 'base must be "normal" or "uniform", not \'cauchy\''),
-        (GOOD, {"base": "uniform"}, 'base "uniform" needs a domain'),
-        (GOOD, {"num_layer": 2}, "no option 'num_layer': known are kind, base, num_layers"),
-        (GOOD, {"num_layers": 0}, "num_layers must be at least 1, not 0"),
-        (GOOD, {"held_out": 1.0}, "held_out must lie between 0 and 1, not 1.0"),
-        (Flow(Gaussian(np.zeros((2, 1)), np.ones((2, 1, 1)))), {}, "fitted to samples: draw them"),
-    ],
-)
-def test_bad_input(samples, options, message):
-    with pytest.raises((ValueError, ParameterError), match=message):
-        fit_normalizing_flow(samples, key=jax.random.key(0), **options)
 
 
 def test_states_of_another_dimension(fitted, without_type_checks):
