@@ -71,6 +71,7 @@ SOLVERS: dict[str, tuple[str, str]] = {
 
 # The attribute is a function: (*, quick, key, tell) -> papers.Report.
 PAPERS: dict[str, tuple[str, str]] = {
+    "magnino2025": ("papers.magnino2025", "reproduce"),
     "subramanian2019": ("papers.subramanian2019", "reproduce"),
 }
 

@@ -32,6 +32,8 @@ def test_solve_check_and_simulate(run, tmp_path):
         "return of an agent",
         "gain of one deviator",
     }
+    assert out.splitlines()[-1] == "animation  a/agents.gif"
+    assert (tmp_path / "a/agents.gif").read_bytes().startswith(b"GIF")
 
 
 def test_check_finds_what_was_changed(run, tmp_path):
@@ -45,6 +47,22 @@ def test_check_finds_what_was_changed(run, tmp_path):
     assert status == 1
     assert "the flow is not that of the policy" in out
     assert "the recorded exploitability is off" in out
+
+
+def test_where_the_animation_goes(run, fails, tmp_path):
+    run(*PLAY, *SMALL, "--iterations", "3", "--no-plots", "--out", "a")
+    line = ("simulate", "a", "--agents", "5", "--seeds", "2")
+    _, out, _ = run(*line, "--no-plots")
+    assert "animation" not in out and not list(tmp_path.rglob("*.gif"))
+    _, out, _ = run(*line, "--out", "b")
+    assert "animation  b/agents.gif" in out
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.gif")] == ["b/agents.gif"]
+    fails(run(*line, "--no-plots", "--out", "c"), "draws nothing with --no-plots: leave --out out")
+    run("solve", "left-right", "--no-plots", "--iterations", "1", "--out", "d")
+    fails(
+        run("simulate", "d", "--agents", "5", "--out", "e"),
+        "one or two coordinates, which LeftRight is not: leave --out out",
+    )
 
 
 def test_resumption_takes_the_same_steps(run, tmp_path):

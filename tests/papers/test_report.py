@@ -17,14 +17,14 @@ def test_bars():
 
 @pytest.fixture
 def report():
-    from nashfield.papers.subramanian2019.pictures import _figure
+    from nashfield.papers.figures import new_figure
 
     rows = (
         Row.near("first", 1.0, 1.05, 0.1, interval=(0.9, 1.2)),
         Row.near("second", 1.0, 2.0, 0.1),
         Row("third", None, float("nan")),
     )
-    return Report("A title", rows, {"a.png": lambda: _figure(1, 1, 2.0, 2.0)[0]})
+    return Report("A title", rows, {"a.png": lambda: new_figure(1, 1, 2.0, 2.0)[0]})
 
 
 def test_table(report):

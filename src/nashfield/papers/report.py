@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Row:
@@ -17,7 +19,8 @@ class Row:
         name: what it is.
         paper: the paper's number; None where it gives none.
         ours: our number.
-        interval: our quartiles over the seeds; None where nothing is drawn.
+        interval: our spread over the seeds, as `Report.intervals` says; None where nothing is
+            drawn, or by one seed.
         agrees: whether ours keeps the bar that the reproduction sets; None where it sets none.
         bar: that bar in words.
     """
@@ -53,6 +56,23 @@ class Row:
         agrees = abs(ours - paper) <= tolerance
         return cls(name, paper, ours, agrees=agrees, bar=f"within {tolerance:g}", **more)
 
+    @classmethod
+    def mean(cls, name: str, paper: float | None, values: Any, most: float | None = None) -> "Row":
+        """The mean over seeds, with one standard deviation to either side.
+
+        Args:
+            name: what it is.
+            paper: the paper's number.
+            values: one number a seed.
+            most: the bar, an upper bound of the mean; None for none.
+        """
+        numbers = np.asarray(values, np.float64).ravel()
+        ours, spread = float(numbers.mean()), float(numbers.std())
+        interval = (ours - spread, ours + spread) if numbers.size > 1 else None
+        if most is None:
+            return cls(name, paper, ours, interval)
+        return cls(name, paper, ours, interval, bool(ours <= most), f"at most {most:g}")
+
 
 @dataclass(frozen=True)
 class Report:
@@ -62,15 +82,17 @@ class Report:
         title: authors, title, year.
         rows: the numbers.
         pictures: per file name a function that draws and returns a matplotlib figure.
+        intervals: what the intervals of the rows are.
     """
 
     title: str
     rows: tuple[Row, ...]
     pictures: dict[str, Callable[[], Any]]
+    intervals: str = "quartiles over seeds"
 
     def table(self) -> str:
         """The rows as text."""
-        header = ("", "paper", "ours", "quartiles over seeds", "agrees", "bar")
+        header = ("", "paper", "ours", self.intervals, "agrees", "bar")
         lines = [header, *(_cells(row) for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         texts = (
@@ -82,8 +104,9 @@ class Report:
     def save(self, folder: Path) -> list[Path]:
         """Writes rows.json, rows.csv and the pictures into `folder`; their paths."""
         rows = [row.as_json() for row in self.rows]
+        header = {"title": self.title, "intervals": self.intervals}
         paths = [folder / "rows.json", folder / "rows.csv"]
-        paths[0].write_text(json.dumps({"title": self.title, "rows": rows}, indent=2) + "\n")
+        paths[0].write_text(json.dumps(header | {"rows": rows}, indent=2) + "\n")
         with paths[1].open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["name", "paper", "ours", "low", "high", "agrees"])

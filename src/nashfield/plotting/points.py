@@ -130,7 +130,7 @@ def _exact_lines(ax: Axes, solution: Solution) -> None:
     if not isinstance(solution.solver, AbstractDeepPlay) or not isinstance(game, QuadraticGame):
         return
     try:
-        laws = game.equilibrium().flow.laws
+        laws: Any = game.equilibrium().flow.laws
     except GameError:
         return
     mean = np.asarray(laws.location)[:, 0]

@@ -1,25 +1,13 @@
 """The paper's figures: medians and quartiles over seeds, beside its own."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Figure
-else:  # matplotlib is not imported before the first picture
-    Figure = Any
+from nashfield.papers.figures import Figure, new_figure
 
 _OURS, _PAPER, _LINE, _OTHERS = "#0072B2", "#D55E00", "#000000", ("#009E73", "#CC79A7")
 _BASELINE_COLOURS = ("#999999", "#0072B2", "#009E73")
-
-
-def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def _band(ax: Any, curves: np.ndarray, colour: str, label: str) -> None:
@@ -38,7 +26,7 @@ def _final(ax: Any, last: int, numbers: tuple[float, float, float]) -> None:
 
 def thresholds(curves: dict, lines: dict, learnt: dict, ways: dict) -> Figure:
     """theta, J and <z> of both algorithms on threshold policies."""
-    figure, axes = _figure(len(curves), 3, 12.0, 3.4 * len(curves))
+    figure, axes = new_figure(len(curves), 3, 12.0, 3.4 * len(curves))
     labels = {"theta": "threshold", "J": "social welfare J", "<z>": "mean state <z>"}
     for row, (name, found) in zip(axes, curves.items(), strict=True):
         theta, mean, value = lines[name]
@@ -56,7 +44,7 @@ def thresholds(curves: dict, lines: dict, learnt: dict, ways: dict) -> Figure:
 
 def neural(curves: dict, way: dict, value: tuple, mean: tuple) -> Figure:
     """J, <z> and exploitability of neural policies, for each baseline."""
-    figure, axes = _figure(1, 3, 12.0, 3.6)
+    figure, axes = new_figure(1, 3, 12.0, 3.6)
     labels = {"J": "social welfare J", "<z>": "mean state <z>", "exploitability": "exploitability"}
     for ax, (what, label) in zip(axes[0], labels.items(), strict=True):
         for (name, found), colour in zip(curves.items(), _BASELINE_COLOURS, strict=True):
@@ -72,7 +60,7 @@ def neural(curves: dict, way: dict, value: tuple, mean: tuple) -> Figure:
 
 def investments(found: dict, clusters: dict, paper: dict) -> Figure:
     """J and exploitability of every run, by what its last policy invests in."""
-    figure, axes = _figure(1, 2, 11.0, 4.0)
+    figure, axes = new_figure(1, 2, 11.0, 4.0)
     colours = (_OURS, *_OTHERS, "#999999")
     for ax, what in zip(axes[0], ("J", "exploitability"), strict=True):
         for place, (name, inside) in enumerate(clusters.items()):
