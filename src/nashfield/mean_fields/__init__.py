@@ -12,6 +12,7 @@ from nashfield.mean_fields.gaussian import Gaussian, GaussianMixture
 from nashfield.mean_fields.known_start import KnownStart
 from nashfield.mean_fields.particles import Particles
 from nashfield.mean_fields.uniform import Uniform
+from nashfield.mean_fields.walled import Walled
 from nashfield.registry import suggest
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ __all__ = [
     "NormalizingFlow",
     "Particles",
     "Uniform",
+    "Walled",
     "fit_normalizing_flow",
 ]
 

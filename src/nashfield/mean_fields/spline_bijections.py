@@ -20,6 +20,10 @@ from nashfield.typing import Array
 _WAVES = np.pi / 2 * np.arange(1, 5, dtype=np.float32)
 _FALLS = 2.0 ** np.arange(1, 6, dtype=np.float32)
 _NUM_SEEN = 1 + 2 * len(_WAVES) + len(_FALLS)
+# Of a coordinate they see waves as well, down to an eighth of the box (or of 8 deviations): what
+# walls leave free changes within a few hundredths.
+_RIPPLES = np.pi * np.arange(1, 17, dtype=np.float32)
+_EXTENT = 8.0
 
 KINDS = ("autoregressive", "coupling")
 BASES = ("normal", "uniform")
@@ -86,7 +90,10 @@ class ConditionalSplines(AbstractBijection):
         waves = _WAVES * condition
         seen = [condition, jnp.sin(waves), jnp.cos(waves), jnp.exp(-_FALLS * (1 + condition))]
         if self.given:  # else nothing below differs between states, and is done once a time
-            seen.append(_pick(x, self.given))
+            given = _pick(x, self.given)
+            share = given / _EXTENT + 0.5 if self.tails else given
+            ripples = (share[:, None] * _RIPPLES).reshape(-1)
+            seen += [given, jnp.sin(ripples), jnp.cos(ripples)]
         raw = self.network(jnp.concatenate(seen)).reshape(len(self.moved), -1)
         splines = jax.vmap(lambda row: Spline.of(row, self.num_bins, self.tails))(raw[:, 2:])
         still = 0.0 if not self.tails else 1.0
@@ -191,7 +198,7 @@ def spline_bijection(
 
     def make(moved: tuple[int, ...], given: tuple[int, ...], key: PRNGKeyArray):
         size = len(moved) * (2 + Spline.num_parameters(num_bins, tails))
-        inputs = _NUM_SEEN + len(given)
+        inputs = _NUM_SEEN + len(given) * (1 + 2 * len(_RIPPLES))
         network = Network.of((inputs, *(width,) * depth, size), key=key)
         return ConditionalSplines(
             network=network,

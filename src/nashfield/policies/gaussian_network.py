@@ -112,7 +112,8 @@ class GaussianNetwork(AbstractControl):
         if log_sd is None and sd is not None:
             least, most = LOG_SD_RANGE
             share = (jnp.log(jnp.asarray(sd, jnp.float32)) - least) / (most - least)
-            last = jnp.asarray(network.biases[-1]).at[game.control_dim :].set(jnp.arctanh(2 * share - 1))
+            bent = jnp.arctanh(2 * share - 1)
+            last = jnp.asarray(network.biases[-1]).at[game.control_dim :].set(bent)
             network = eqx.tree_at(lambda n: n.biases, network, (*network.biases[:-1], last))
         return cls(
             network,

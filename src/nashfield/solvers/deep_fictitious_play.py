@@ -27,8 +27,7 @@ class FictitiousState(PlayState):
     """See `PlayState`.
 
     Attributes:
-        pool: all best responses, playing their mean actions; before the first one, what a training
-            starts from.
+        pool: all best responses; before the first one, what a training starts from.
         num_responses: how many there are.
         buffer: what they did; None for solvers without an average policy.
         average: the average policy; None likewise.
@@ -98,7 +97,7 @@ class AbstractDeepFictitiousPlay(AbstractDeepPlay):
 
     def begin(self, game: Any, first: PlayState, *, key: PRNGKeyArray) -> FictitiousState:
         """See `AbstractDeepPlay.begin`."""
-        start = first.response.policy.certain()
+        start = self.learnt(first.response)
         members = jax.tree.map(lambda x: jnp.tile(x, (self.capacity,) + (1,) * x.ndim), start)
         buffer = average = None
         if self.average_policy is not None:
@@ -163,7 +162,7 @@ class AbstractDeepFictitiousPlay(AbstractDeepPlay):
     def _respond(self, game: Any, state: FictitiousState, *, key: PRNGKeyArray) -> Any:
         updates = jnp.where(state.num_responses == 0, self.learner.num_updates, self.later_updates)
         moved = self.respond(game, state, updates, key=key)
-        member, place = moved.response.policy.certain(), state.num_responses
+        member, place = self.learnt(moved.response), state.num_responses
         members = jax.tree.map(lambda old, new: old.at[place].set(new), state.pool.members, member)
         return dataclasses.replace(
             moved, pool=Pool(members, place + 1), num_responses=state.num_responses + 1
@@ -172,7 +171,7 @@ class AbstractDeepFictitiousPlay(AbstractDeepPlay):
     def _average(self, game: Any, state: FictitiousState, *, key: PRNGKeyArray) -> Any:
         assert self.average_policy is not None and state.buffer is not None
         play_key, fit_key = jax.random.split(key)
-        best, flow = state.response.policy.certain(), self.flow(game, state).prepare()
+        best, flow = self.learnt(state.response), self.flow(game, state).prepare()
         done = play_against(game, best, flow, num_agents=self.num_cloned, key=play_key)
         buffer = state.buffer.put(done.states[:-1], done.actions)
         cloned = self.average_policy.fit(game, buffer, start=state.average, key=fit_key)
@@ -190,6 +189,7 @@ class DeepFictitiousPlay(AbstractDeepFictitiousPlay):
     Attributes:
         learner: of best responses; the first one takes all of its updates.
         later_updates: updates of every later one, which goes on from the one before.
+        mean_action: see `AbstractDeepPlay`.
         num_agents: of a roll-out, and of the episodes that judge.
         initial_sd: see `AbstractDeepPlay`.
         capacity: for how many best responses there is room: at most so many iterations.
@@ -197,6 +197,7 @@ class DeepFictitiousPlay(AbstractDeepFictitiousPlay):
 
     learner: AbstractLearner = eqx.field(default_factory=lambda: PPO(num_updates=200))
     later_updates: int = eqx.field(static=True, default=50)
+    mean_action: bool = eqx.field(static=True, default=True)
     num_agents: int = eqx.field(static=True, default=10_000)
     initial_sd: Scalar = eqx.field(converter=scalar, default=0.3)
     capacity: int = eqx.field(static=True, default=100)
@@ -218,6 +219,7 @@ class AveragePolicyFictitiousPlay(AbstractDeepFictitiousPlay):
         average_policy: how the average policy is fitted.
         later_updates: updates of every later best response, which goes on from the one before.
         num_cloned: agents of each best response whose decisions the average policy is fitted to.
+        mean_action: see `AbstractDeepPlay`.
         num_agents: of a roll-out, and of the episodes that judge.
         initial_sd: see `AbstractDeepPlay`.
         capacity: for how many best responses there is room: at most so many iterations.
@@ -226,6 +228,7 @@ class AveragePolicyFictitiousPlay(AbstractDeepFictitiousPlay):
     learner: AbstractLearner = eqx.field(default_factory=lambda: PPO(num_updates=200))
     average_policy: Cloning | None = eqx.field(default_factory=Cloning)
     later_updates: int = eqx.field(static=True, default=50)
+    mean_action: bool = eqx.field(static=True, default=True)
     num_cloned: int = eqx.field(static=True, default=500)
     num_agents: int = eqx.field(static=True, default=10_000)
     initial_sd: Scalar = eqx.field(converter=scalar, default=0.3)
@@ -250,6 +253,7 @@ class DEDAFP(AbstractDeepFictitiousPlay):
         normalizing_flow: how the crowd is fitted, going on from the one before.
         later_updates: updates of every later best response, which goes on from the one before.
         num_cloned: agents of each best response whose decisions the average policy is fitted to.
+        mean_action: see `AbstractDeepPlay`.
         num_agents: of a roll-out, and of the episodes that judge.
         initial_sd: see `AbstractDeepPlay`.
         capacity: for how many best responses there is room: at most so many iterations.
@@ -259,6 +263,7 @@ class DEDAFP(AbstractDeepFictitiousPlay):
     average_policy: Cloning | None = eqx.field(default_factory=Cloning)
     normalizing_flow: MaximumLikelihood | None = eqx.field(default_factory=MaximumLikelihood)
     later_updates: int = eqx.field(static=True, default=50)
+    mean_action: bool = eqx.field(static=True, default=True)
     num_cloned: int = eqx.field(static=True, default=500)
     num_agents: int = eqx.field(static=True, default=10_000)
     initial_sd: Scalar = eqx.field(converter=scalar, default=0.3)

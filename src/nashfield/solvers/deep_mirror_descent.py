@@ -42,8 +42,7 @@ class DeepMirrorDescent(AbstractDeepPlay):
         learner: of one improvement; its updates are those of one iteration.
         normalizing_flow: how the crowd is learnt; None for particles.
         decay: iterations after which steps are half as long as at first.
-        mean_action: whether the policy that is returned, and makes the crowd, plays its mean
-            actions; else its noise belongs to it, as it must where a crowd has to spread.
+        mean_action: see `AbstractDeepPlay`.
         judging_updates: updates of the best response that the answer is judged by, in games where
             it must be learnt; on the way only the gain of one improvement is known there.
         num_agents: of a roll-out, and of the episodes that judge.
@@ -88,9 +87,8 @@ class DeepMirrorDescent(AbstractDeepPlay):
         return DescentState(first.response, first.eps_br, first.crowd, first.flow, jnp.asarray(0))
 
     def policy(self, game: Any, state: DescentState) -> Any:
-        """The policy, or that which plays its mean actions."""
-        policy = state.response.policy
-        return policy.certain() if self.mean_action else policy
+        """What was improved last."""
+        return self.learnt(state.response)
 
     def judge(
         self, game: Any, state: DescentState, response: Response, *, key: PRNGKeyArray

@@ -16,7 +16,7 @@ from nashfield.games.continuous import ContinuousGame
 from nashfield.games.grids import check_density, reads_density
 from nashfield.learners.base import AbstractLearner
 from nashfield.learners.response import Response
-from nashfield.mean_fields import AbstractFlow, Flow, KnownStart
+from nashfield.mean_fields import AbstractFlow, Flow, KnownStart, Walled
 from nashfield.mean_fields.fitting import MaximumLikelihood
 from nashfield.mean_fields.normalizing_flow import NormalizingFlow
 from nashfield.metrics.responders import (
@@ -87,6 +87,8 @@ class AbstractDeepPlay(AbstractSolver):
     Attributes:
         learner: of best responses.
         normalizing_flow: how the crowd is learnt; None for particles.
+        mean_action: whether learnt policies play their mean actions; else their noise is part of
+            them, as it must be where a crowd has to spread.
         num_agents: of a roll-out, and of the episodes that judge.
         initial_sd: iterations begin with the crowd of agents whose actions are noise of this
             deviation (in half widths of the interval of an action; where it is unbounded, in its
@@ -98,6 +100,7 @@ class AbstractDeepPlay(AbstractSolver):
 
     learner: eqx.AbstractVar[AbstractLearner]
     normalizing_flow: eqx.AbstractVar[MaximumLikelihood | None]
+    mean_action: eqx.AbstractVar[bool]
     num_agents: eqx.AbstractVar[int]
     initial_sd: eqx.AbstractVar[Scalar]
 
@@ -198,7 +201,14 @@ class AbstractDeepPlay(AbstractSolver):
         """The crowd that best responses are trained against."""
         if state.flow is None:
             return state.crowd
-        return KnownStart(game.initial(), state.flow, action_mean=state.flow.action_mean)
+        learnt = state.flow
+        if type(game).free is not ContinuousGame.free:
+            learnt = Walled.of(learnt, game.free)
+        return KnownStart(game.initial(), learnt, action_mean=learnt.action_mean)
+
+    def learnt(self, response: Response) -> Any:
+        """The policy of a best response, as it is played."""
+        return response.policy.certain() if self.mean_action else response.policy
 
     def learns_reference(self, game: Any) -> bool:
         """Whether best responses in `game` are known by training alone."""
@@ -229,7 +239,7 @@ class AbstractDeepPlay(AbstractSolver):
         eps_br = state.eps_br
         if reference is not None:
             sizes = {"num_agents": self.num_agents, "key": judge_key}
-            missed = gain(game, response.policy.certain(), reference, flow, **sizes)[1]
+            missed = gain(game, self.learnt(response), reference, flow, **sizes)[1]
             eps_br = missed.astype(eps_br.dtype)
         return dataclasses.replace(state, response=response, eps_br=eps_br)
 
@@ -250,7 +260,8 @@ class AbstractDeepPlay(AbstractSolver):
     ) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """Value of `policy` against its own `crowd`, and what a best response gains."""
         reference = reference_response(game, crowd, _states(crowd))
-        reference = response.policy.certain() if reference is None else reference
+        if reference is None:
+            reference = self.learnt(response)
         return gain(game, policy, reference, crowd, num_agents=self.num_agents, key=key)
 
     def distance(self, flow: AbstractFlow, crowd: Flow, *, key: PRNGKeyArray) -> Float[Array, ""]:
