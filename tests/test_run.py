@@ -1,7 +1,6 @@
 """`run` finds what `solve` finds, compiles once, and survives whatever ends it."""
 
 import csv
-import importlib
 import json
 import signal
 import subprocess
@@ -377,31 +376,6 @@ def test_a_game_that_fails_leaves_an_empty_folder(tmp_path):
     with pytest.raises(nf.GameError, match="no law at all"):
         nf.run(Wrong(), OnlineMirrorDescent(), num_iterations=1, out=tmp_path / "a")
     nf.run(LeftRight(), OnlineMirrorDescent(), num_iterations=1, out=tmp_path / "a")
-
-
-def test_lines_of_text_where_there_is_no_terminal(monkeypatch, capsys):
-    progress = importlib.import_module("nashfield.progress")
-    monkeypatch.setattr(progress, "_PATIENCE", 0.0)
-    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
-    nf.run(LeftRight(), OnlineMirrorDescent(), num_iterations=30, chunk_size=10, progress=True)
-    out, err = capsys.readouterr()
-    assert not out
-    assert "iteration 1/30, exploitability 2.500e-01" in err
-    assert "it/s" in err.splitlines()[-1]
-
-
-def test_a_bar_on_a_terminal(monkeypatch, capsys):
-    progress = importlib.import_module("nashfield.progress")
-    monkeypatch.setattr(progress, "_PATIENCE", 0.0)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    nf.run(LeftRight(), OnlineMirrorDescent(), num_iterations=30, chunk_size=10)
-    assert "exploitability" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("progress", [None, False])
-def test_silence(progress, capsys):
-    nf.run(LeftRight(), OnlineMirrorDescent(), num_iterations=300, progress=progress)
-    assert capsys.readouterr() == ("", "")
 
 
 def test_a_folder_says_what_was_run(tmp_path):
