@@ -1,6 +1,6 @@
 """Behaviour cloning: one Gaussian policy that does what many did, by maximum likelihood."""
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import equinox as eqx
 import jax
@@ -13,9 +13,18 @@ from jaxtyping import Float, Int, PRNGKeyArray
 from nashfield.checks import check_number, check_size
 from nashfield.games.continuous import ContinuousGame
 from nashfield.learners.response import check_start
-from nashfield.policies.gaussian_network import GaussianNetwork, normal_log_density, single
+from nashfield.policies.gaussian_network import GaussianNetwork, single
+from nashfield.policies.mixture_network import MixtureNetwork
+from nashfield.results import ParameterError
 from nashfield.typing import Array, Scalar, scalar
 
+Kind = Literal["gaussian", "mean", "mixture"]
+"""What a cloned policy is."""
+
+Average = GaussianNetwork | MixtureNetwork
+
+# Spread that a policy begins with which is fitted on its own.
+_FIRST_SD = 0.3
 # Where an action counts as at the edge, before squashing: sigmoid(2 * 3) = .9975.
 _EDGE = 3.0
 
@@ -101,7 +110,7 @@ class Cloned(eqx.Module):
             squashed into bounds.
     """
 
-    policy: GaussianNetwork
+    policy: Average
     history: Float[Array, "*batch num_steps"]
 
 
@@ -116,18 +125,29 @@ class Cloning(eqx.Module):
     their interval count as 0.25% of it inside.
 
     Attributes:
+        kind: "gaussian", where the mean and the spread depend on time and state; "mean", its mean
+            action alone, which does not pay for the spread of what it averages; "mixture" of
+            Gaussians, for policies that disagree.
+        num_components: of a mixture.
         num_steps: steps of Adam.
         batch_size: rows in each.
         learning_rate: at first; falls linearly to 2% of that.
         hidden: widths of the hidden layers of a fresh network.
     """
 
+    kind: Kind = eqx.field(static=True, default="gaussian")
+    num_components: int = eqx.field(static=True, default=5)
     num_steps: int = eqx.field(static=True, default=1000)
     batch_size: int = eqx.field(static=True, default=1024)
     learning_rate: Scalar = eqx.field(converter=scalar, default=2e-3)
     hidden: tuple[int, ...] = eqx.field(static=True, default=(64, 64))
 
     def __check_init__(self):
+        if self.kind not in get_args(Kind):
+            raise ParameterError(
+                f"kind must be one of {', '.join(get_args(Kind))}, not {self.kind!r}"
+            )
+        check_size("num_components", self.num_components)
         check_size("num_steps", self.num_steps)
         check_size("batch_size", self.batch_size)
         for width in self.hidden:
@@ -142,7 +162,7 @@ class Cloning(eqx.Module):
         *,
         sd: Any,
         key: PRNGKeyArray,
-    ) -> GaussianNetwork:
+    ) -> Average:
         """A policy that has seen nothing, of the shapes of every fitted one.
 
         Args:
@@ -152,7 +172,12 @@ class Cloning(eqx.Module):
             sd: deviation of its actions, before they are squashed into bounds.
             key: for the weights.
         """
-        return GaussianNetwork.begin(game, location, scale, hidden=self.hidden, sd=sd, key=key)
+        shape = {"hidden": self.hidden, "sd": sd, "key": key}
+        if self.kind == "mixture":
+            shape["num_components"] = self.num_components
+            return MixtureNetwork.begin(game, location, scale, **shape)
+        policy = GaussianNetwork.begin(game, location, scale, **shape)
+        return policy.certain() if self.kind == "mean" else policy
 
     def fit(
         self,
@@ -160,7 +185,7 @@ class Cloning(eqx.Module):
         buffer: Buffer,
         *,
         key: PRNGKeyArray,
-        start: GaussianNetwork | None = None,
+        start: Average | None = None,
     ) -> Cloned:
         """Trains a policy on what is stored; maps over keys and buffers under `jax.vmap`.
 
@@ -174,10 +199,15 @@ class Cloning(eqx.Module):
             ValueError: nothing is stored, or `start` has a spread of another kind.
             ParameterError: `start` was made for another game.
         """
-        check_start(game, start)
+        if start is not None and isinstance(start, MixtureNetwork) != (self.kind == "mixture"):
+            raise ValueError(
+                f"start is a {type(start).__name__}, but what is fitted is of kind {self.kind!r}: "
+                "take start from an earlier fit of the same kind, or leave it out"
+            )
+        check_start(game, start.body if isinstance(start, MixtureNetwork) else start)
         if not isinstance(buffer.count, jax.core.Tracer) and np.any(np.asarray(buffer.count) < 1):
             raise ValueError("the buffer is empty: fill a slot with buffer.put(states, actions)")
-        if start is not None and start.log_sd is not None:
+        if isinstance(start, GaussianNetwork) and start.log_sd is not None:
             raise ValueError(
                 "start has one log_sd for each time, but a clone's spread depends on the state: "
                 "take start from an earlier fit, or leave it out"
@@ -187,7 +217,11 @@ class Cloning(eqx.Module):
 
 @eqx.filter_jit
 def _fit(
-    rule: Cloning, game: Any, buffer: Buffer, start: GaussianNetwork | None, key: PRNGKeyArray
+    rule: Cloning,
+    game: Any,
+    buffer: Buffer,
+    start: Average | None,
+    key: PRNGKeyArray,
 ) -> Cloned:
     import optax
 
@@ -196,24 +230,26 @@ def _fit(
     policy = start
     if policy is None:
         location, scale = _standardisation(game, buffer)
-        policy = GaussianNetwork.begin(game, location, scale, hidden=rule.hidden, key=begin_key)
+        policy = rule.begin(game, location, scale, sd=_FIRST_SD, key=begin_key)
     trained, rest = policy.split()
     weights, unravel = ravel_pytree(jax.tree.map(jnp.asarray, trained))
     # The likelihood of a narrow law has steep walls.
     adam = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam())
     rates = rule.learning_rate * jnp.linspace(1, 0.02, rule.num_steps, dtype=jnp.float32)
 
-    bounded = jnp.isfinite(policy.high)
+    # What observations and bounds are, which is not trained.
+    frame = policy.body if isinstance(policy, MixtureNetwork) else policy
+    bounded = jnp.isfinite(frame.high)
 
     def loss(weights: Any, rows: Any) -> tuple[Float[Array, ""], Float[Array, ""]]:
         policy = eqx.combine(unravel(weights), rest)
         times, states, actions = rows
-        mean, log_sd = policy.heads(times, jax.vmap(policy.features)(times, states))
+        features = jax.vmap(frame.features)(times, states)
         # What squashing adds does not depend on the weights.
-        raw = jnp.where(bounded, jnp.clip(policy.unsquash(actions), -_EDGE, _EDGE), actions)
-        terms = -normal_log_density(raw, mean, log_sd)
-        present = jax.lax.stop_gradient(jnp.exp(log_sd))
-        return jnp.mean(jnp.sum(present * terms, -1)), jnp.mean(jnp.sum(terms, -1))
+        raw = jnp.where(bounded, jnp.clip(frame.unsquash(actions), -_EDGE, _EDGE), actions)
+        terms, present = policy.misfit(times, features, raw)
+        weighted = jax.lax.stop_gradient(present) * terms
+        return jnp.mean(jnp.sum(weighted, -1)), jnp.mean(jnp.sum(terms, -1))
 
     def step(carry: Any, now: Any) -> Any:
         weights, moments = carry

@@ -4,6 +4,7 @@ from nashfield.controls import AbstractControl, Affine, Pool
 from nashfield.policies.gaussian_network import GaussianNetwork
 from nashfield.policies.grid_control import GridActions, GridControl
 from nashfield.policies.mixture import occupation_mixture
+from nashfield.policies.mixture_network import MixtureNetwork
 from nashfield.policies.parametric import AbstractPolicy, check_differentiable, check_parameters
 from nashfield.policies.softmax import Gibbs, Neural
 from nashfield.policies.tabular import (
@@ -23,6 +24,7 @@ __all__ = [
     "Gibbs",
     "GridActions",
     "GridControl",
+    "MixtureNetwork",
     "Neural",
     "Pool",
     "SoftThreshold",

@@ -166,6 +166,13 @@ class GaussianNetwork(AbstractControl):
         least, most = LOG_SD_RANGE
         return mean, least + (most - least) / 2 * (1 + jnp.tanh(bent))
 
+    def misfit(
+        self, t: Any, features: Float[Array, "N F1"], u: Float[Array, "N C"]
+    ) -> tuple[Float[Array, "N C"], Float[Array, "N C"]]:
+        """Negative log density of each entry of u, and the standard deviation of its law."""
+        mean, log_sd = self.heads(t, features)
+        return -normal_log_density(u, mean, log_sd), jnp.exp(log_sd)
+
     def squash(self, u: Float[Array, "*N C"]) -> Float[Array, "*N C"]:
         """The actions that `u` stands for."""
         # Squashing an infinite interval would make NaN, also in gradients.

@@ -13,7 +13,7 @@ from nashfield.dynamics.discretised import DiscretisedGame, discretise
 from nashfield.games.zoo.beach_bar_line import BeachBarLine
 from nashfield.games.zoo.local_entropy import LocalEntropy
 from nashfield.papers.magnino2025 import pictures
-from nashfield.papers.magnino2025.learning import Learnt, learn
+from nashfield.papers.magnino2025.learning import Learnt, Run, learn
 from nashfield.papers.magnino2025.sizes import Sizes
 from nashfield.papers.report import Row
 from nashfield.solve import solve
@@ -48,18 +48,26 @@ def play(
     sizes: Sizes, *, key: PRNGKeyArray, tell: Callable[[str], None]
 ) -> tuple[list[Row], dict[str, Callable]]:
     """DEDA-FP on both games."""
+    games, num_iterations = cases(), sizes.num_iterations
+    solver = sizes.fictitious(DEDAFP, num_iterations)
+    learn_key, draw_key = jax.random.split(key)
+    runs = {
+        f"{name}, DEDA-FP": Run(case.game, solver, num_iterations, sizes.num_seeds)
+        for name, case in games.items()
+    }
+    found = learn(runs, key=learn_key, tell=tell)
     rows, drawn = [], {}
-    for index, (name, case) in enumerate(cases().items()):
-        more, picture = _play(name, case, sizes, jax.random.fold_in(key, index), tell)
+    for (name, case), learnt in zip(games.items(), found.values(), strict=True):
+        tell(f"{name}: equilibrium on a grid")
+        more, picture = _compare(name, case, learnt, sizes, draw_key)
         rows += more
         drawn[f"{name}.png"] = picture
     return rows, drawn
 
 
-def _play(
-    name: str, case: _Case, sizes: Sizes, key: PRNGKeyArray, tell: Callable[[str], None]
+def _compare(
+    name: str, case: _Case, learnt: Learnt, sizes: Sizes, key: PRNGKeyArray
 ) -> tuple[list[Row], Callable]:
-    tell(f"{name}: equilibrium on a grid")
     sides: dict[str, Any] = {"num_cells": _NUM_CELLS, "num_actions": _NUM_ACTIONS}
     grid = discretise(case.game, **sides, **case.box)
     yardstick = solve(
@@ -67,16 +75,6 @@ def _play(
         OnlineMirrorDescent(learning_rate=case.step),
         num_iterations=sizes.grid_iterations,
         key=jax.random.key(0),
-    )
-    learn_key, draw_key = jax.random.split(key)
-    learnt = learn(
-        f"{name}, DEDA-FP",
-        case.game,
-        sizes.fictitious(DEDAFP, sizes.num_iterations),
-        num_iterations=sizes.num_iterations,
-        num_seeds=sizes.num_seeds,
-        key=learn_key,
-        tell=tell,
     )
     masses, exact = _masses(learnt, grid), np.asarray(yardstick.flow.states)
     history, last = learnt.history["exploitability"], sizes.num_iterations
@@ -93,7 +91,7 @@ def _play(
     ]
     if case.gaussian:
         text = f"{name}, DEDA-FP: variance beside the grid's, greatest relative error"
-        errors = _variance_errors(learnt, grid, exact, draw_key)
+        errors = _variance_errors(learnt, grid, exact, key)
         rows.append(Row.mean(text, None, errors, _MOST_VARIANCE if full else None))
     rows.append(Row(f"{name}, DEDA-FP: seconds of {len(history)} seeds", None, learnt.seconds))
     centres, width = (np.asarray(x)[..., 0] for x in (grid.cells.centres, grid.cells.width))

@@ -9,7 +9,7 @@ from jaxtyping import PRNGKeyArray
 
 from nashfield.games.zoo.continuous_linear_quadratic import LinearQuadratic
 from nashfield.papers.magnino2025 import pictures
-from nashfield.papers.magnino2025.learning import Learnt, learn
+from nashfield.papers.magnino2025.learning import Learnt, Run, learn
 from nashfield.papers.magnino2025.sizes import Sizes
 from nashfield.papers.report import Row
 from nashfield.solve import solve
@@ -45,26 +45,18 @@ def play(
     # The paper's start, U[-1, 1]; other constants of it are not published.
     game, num_iterations = LinearQuadratic(initial_law="uniform"), sizes.num_iterations
     runs = {
-        name: (sizes.fictitious(solver, num_iterations), num_iterations)
+        name: Run(game, sizes.fictitious(solver, num_iterations), num_iterations, sizes.num_seeds)
         for name, solver in ALGORITHMS.items()
     }
-    runs[OURS] = DeepMirrorDescent(num_agents=sizes.num_agents), sizes.descent_iterations
-    keys = jax.random.split(key, len(runs) + 1)
-    found = {
-        name: learn(
-            f"{_GAME}, {name}",
-            game,
-            solver,
-            num_iterations=most,
-            num_seeds=sizes.num_seeds,
-            key=key,
-            tell=tell,
-        )
-        for (name, (solver, most)), key in zip(runs.items(), keys[:-1], strict=True)
-    }
+    descent = DeepMirrorDescent(num_agents=sizes.num_agents)
+    runs[OURS] = Run(game, descent, sizes.descent_iterations, sizes.num_seeds)
+    learn_key, draw_key = jax.random.split(key)
+    labelled = {f"{_GAME}, {name}": run for name, run in runs.items()}
+    learnt = learn(labelled, key=learn_key, tell=tell)
+    found = dict(zip(runs, learnt.values(), strict=True))
     exact, crowds = _exact_play(game, num_iterations)
     deda = found["DEDA-FP"]
-    crowd = _moments(deda, keys[-1])
+    crowd = _moments(deda, draw_key)
     rows = _curve_rows(found, exact) + _crowd_rows(crowd, crowds[1]) + _budget_rows(deda)
     lines = dict(
         zip(

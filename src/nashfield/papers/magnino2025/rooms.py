@@ -12,7 +12,7 @@ from nashfield.games.zoo.four_rooms_plane import FourRoomsPlane
 from nashfield.learners import PPO
 from nashfield.metrics.coverage import Coverage, coverage
 from nashfield.papers.magnino2025 import pictures
-from nashfield.papers.magnino2025.learning import Learnt, learn
+from nashfield.papers.magnino2025.learning import Learnt, Run, learn
 from nashfield.papers.magnino2025.sizes import Sizes
 from nashfield.papers.report import Row
 from nashfield.plotting import plot_agents
@@ -35,43 +35,29 @@ def play(
     sizes: Sizes, *, key: PRNGKeyArray, tell: Callable[[str], None]
 ) -> tuple[list[Row], dict[str, Callable], Any, Learnt]:
     """DEDA-FP and deep mirror descent; also the game, and what DEDA-FP learnt."""
-    game, keys = FourRoomsPlane(), jax.random.split(key, 5)
-    num_iterations = sizes.rooms_iterations
-    learner = sizes.learner(**_NOISE)
+    game, keys = FourRoomsPlane(), jax.random.split(key, 4)
+    num_iterations, num_seeds = sizes.rooms_iterations, sizes.rooms_seeds
+    deda = sizes.fictitious(DEDAFP, num_iterations, learner=sizes.learner(**_NOISE))
+    descent = DeepMirrorDescent(PPO(num_updates=10, **_NOISE), num_agents=sizes.num_agents)
     runs = {
-        "DEDA-FP": (
-            sizes.fictitious(DEDAFP, num_iterations, learner=learner),
-            num_iterations,
-            _MOST if num_iterations >= _FULL else None,
-        ),
-        "deep mirror descent": (
-            DeepMirrorDescent(PPO(num_updates=10, **_NOISE), num_agents=sizes.num_agents),
-            sizes.rooms_descent_iterations,
-            _MOST_OF_OURS if num_iterations >= _FULL else None,
-        ),
+        "DEDA-FP": Run(game, deda, num_iterations, num_seeds),
+        "deep mirror descent": Run(game, descent, sizes.rooms_descent_iterations, num_seeds),
     }
-    rows, found, last = [], {}, {}
-    for (name, (solver, most, bar)), key in zip(runs.items(), keys[:2], strict=True):
-        found[name] = learn(
-            f"{_GAME}, {name}",
-            game,
-            solver,
-            num_iterations=most,
-            num_seeds=sizes.rooms_seeds,
-            key=key,
-            tell=tell,
-        )
+    labelled = {f"{_GAME}, {name}": run for name, run in runs.items()}
+    found = dict(zip(runs, learn(labelled, key=keys[0], tell=tell).values(), strict=True))
+    bars = (_MOST, _MOST_OF_OURS) if num_iterations >= _FULL else (None, None)
+    rows, last = [], {}
+    for (name, learnt), bar in zip(found.items(), bars, strict=True):
         tell(f"{_GAME}, {name}: counting {sizes.num_samples} agents")
         last[name] = [
-            _count(game, found[name].seed(m)[2], sizes.num_samples, keys[2])
-            for m in range(sizes.rooms_seeds)
+            _count(game, learnt.seed(m)[2], sizes.num_samples, keys[1]) for m in range(num_seeds)
         ]
-        rows += _rows(f"{_GAME}, {name}", most, found[name], last[name], bar)
+        rows += _rows(f"{_GAME}, {name}", runs[name].num_iterations, learnt, last[name], bar)
     deda = found["DEDA-FP"]
     state, policy, flow = deda.seed(0)
-    rows += _paper_rows(game, state, flow, keys[3])
+    rows += _paper_rows(game, state, flow, keys[2])
     episodes = jax.jit(lambda key: play_among(game, policy, num_agents=_NUM_AGENTS, key=key))(
-        keys[4]
+        keys[3]
     )
     times = chosen_times(game.horizon, 6)
     # The crowd at some times, then what the algorithms end with.
