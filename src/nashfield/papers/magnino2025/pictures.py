@@ -22,6 +22,7 @@ def curves(found: dict[str, np.ndarray], exact: np.ndarray) -> Figure:
         draw_band(ax, values, colour, name, floor)
     style = {"color": _EXACT, "linestyle": ":", "label": "exact fictitious play"}
     ax.plot(np.arange(1, exact.size + 1), exact, **style)
+    integer_ticks(ax.xaxis, max(values.shape[1] for values in found.values()))
     ax.set(yscale="log", xlabel="iteration k", ylabel="exploitability")
     ax.grid(True, which="major", color="0.9")
     ax.legend(frameon=False, fontsize="small")

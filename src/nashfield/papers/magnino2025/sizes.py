@@ -65,15 +65,17 @@ class Sizes:
         return solver(**{name: part for name, part in parts.items() if name in known})
 
 
+# Nearly all of its time goes into compilation.
 QUICK = Sizes(
     num_seeds=2,
-    num_iterations=5,
+    num_iterations=4,
     descent_iterations=10,
-    rooms_iterations=5,
-    rooms_descent_iterations=20,
+    rooms_iterations=4,
+    rooms_descent_iterations=12,
     first_updates=100,
     later_updates=30,
     clone_steps=500,
     fit_steps=500,
-    num_agents=5000,
+    num_agents=4000,
+    num_samples=200_000,
 )
