@@ -113,7 +113,7 @@ def test_left_right_is_binomial(precision):
     ("game", "sizes"),
     [
         (nf.games.LeftRight(), (10, 100, 1000)),
-        (nf.games.RockPaperScissors(), (10, 1000)),
+        pytest.param(nf.games.RockPaperScissors(), (10, 1000), marks=pytest.mark.slow),
         (nf.games.BeachBar(num_states=10, horizon=5), (10, 1000)),
     ],
     ids=lambda value: type(value).__name__,
@@ -285,7 +285,7 @@ def newcomers_return(game, policies, mean_field):
     return values @ start
 
 
-@pytest.mark.parametrize("num_agents", [1, 2, 3])
+@pytest.mark.parametrize("num_agents", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 def test_a_newcomer_by_exact_values(num_agents):
     game = Fields()
     policy = np.array([[0.3, 0.7], [0.6, 0.4]])
