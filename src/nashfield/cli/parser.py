@@ -208,7 +208,7 @@ def _paper(commands: Any) -> _Parser:
     parser = _add(commands, "paper", "paper", text)
     add = parser.add_argument
     add("paper", metavar="NAME", help="one of " + ", ".join(sorted(PAPERS)))
-    add("--quick", action="store_true", help="fewer seeds: a minute in place of many")
+    add("--quick", action="store_true", help="fewer seeds and shorter runs: done in minutes")
     add("--seed", type=_count, default=0, metavar="N", help="of all random numbers")
     add("--out", metavar="DIR", help="folder for rows and pictures, new or empty")
     add("--json", action="store_true", help="the last line of standard output is one object")
