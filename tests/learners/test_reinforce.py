@@ -272,7 +272,9 @@ def spreads(theta, num_trajectories):
     return result
 
 
-@pytest.mark.parametrize("theta", [0.2, 0.3, 0.6])
+@pytest.mark.parametrize(
+    "theta", [0.2, *(pytest.param(theta, marks=pytest.mark.slow) for theta in (0.3, 0.6))]
+)
 def test_malware(theta):
     none, value = spreads(theta, (100_000, 50_000))
     assert none / np.sqrt(1_000_000) < 0.04
