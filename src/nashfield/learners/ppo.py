@@ -42,6 +42,10 @@ class PPO(AbstractLearner):
         learning_rate: of Adam at first; falls linearly to 2% of that.
         trace: lambda of the advantages.
         clip: how far from 1 a ratio of densities is rewarded.
+        step_size: None for clipped ratios. Else eta, in one unit of reward: a round seeks
+            argmax E[eta A ratio] - KL(pi || pi_old), a step of mirror descent, which gets small
+            where nothing is to be gained (Tomar et al. 2022, "Mirror descent policy
+            optimization", equation 7).
         entropy_bonus: weight of the policy's entropy, beside advantages of deviation 1. Where
             chance outweighs what actions do, .03 or so keeps up the noise by which the mean
             action is learnt; the noisy policy itself then gets less.
@@ -63,6 +67,7 @@ class PPO(AbstractLearner):
     learning_rate: Scalar = eqx.field(converter=scalar, default=2e-3)
     trace: Scalar = eqx.field(converter=scalar, default=0.95)
     clip: Scalar = eqx.field(converter=scalar, default=0.2)
+    step_size: Scalar | None = eqx.field(converter=scalar, default=None)
     entropy_bonus: Scalar = eqx.field(converter=scalar, default=0.0)
     max_gradient: Scalar = eqx.field(converter=scalar, default=0.5)
     hidden: tuple[int, ...] = eqx.field(static=True, default=(64, 64))
@@ -79,6 +84,8 @@ class PPO(AbstractLearner):
         for name in ("learning_rate", "clip", "max_gradient"):
             check_number(name, getattr(self, name), above=0.0)
         check_probability("trace", self.trace)
+        if self.step_size is not None:
+            check_number("step_size", self.step_size, above=0.0)
         check_number("entropy_bonus", self.entropy_bonus, least=0.0)
         check_number("log_sd", self.log_sd)
         check_number("restart_log_sd", self.restart_log_sd)

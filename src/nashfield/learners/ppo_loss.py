@@ -102,11 +102,16 @@ def loss(weights: Any, learner: Any, unravel: Any, rest: Any, columns: Any) -> F
     places = [num_features, num_features + num_controls]
     features, noise, raw = (part.T for part in jnp.split(columns[4:], places))
     mean, log_sd = policy.heads(times.astype(jnp.int32), features)
-    ratio = jnp.exp(jnp.sum(normal_log_density(raw, mean, log_sd), -1) - old)
-    advantages = (advantages - jnp.mean(advantages)) / (jnp.std(advantages) + 1e-8)
-    gain = jnp.minimum(
-        ratio * advantages, jnp.clip(ratio, 1 - learner.clip, 1 + learner.clip) * advantages
-    )
+    log_ratio = jnp.sum(normal_log_density(raw, mean, log_sd), -1) - old
+    ratio = jnp.exp(log_ratio)
+    if learner.step_size is None:
+        advantages = (advantages - jnp.mean(advantages)) / (jnp.std(advantages) + 1e-8)
+        gain = jnp.minimum(
+            ratio * advantages, jnp.clip(ratio, 1 - learner.clip, 1 + learner.clip) * advantages
+        )
+    else:
+        # Its greatest value over all ratios is at exp(step_size advantage).
+        gain = ratio * learner.step_size * advantages - (ratio * log_ratio - ratio + 1)
     # Of the action, not of what is squashed: by the noise that it was drawn with.
     entropy = log_sd + policy.log_jacobian(mean + jnp.exp(log_sd) * noise)
     bonus = learner.entropy_bonus * jnp.sum(entropy, -1)
