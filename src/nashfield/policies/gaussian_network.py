@@ -233,8 +233,8 @@ class GaussianNetwork(AbstractControl):
 
 
 def normal_log_density(
-    u: Float[Array, "*N C"], mean: Float[Array, "*N C"], log_sd: Float[Array, "*N C"]
-) -> Float[Array, "*N C"]:
+    u: Float[Array, "*#N C"], mean: Float[Array, "*#N C"], log_sd: Float[Array, "*#N C"]
+) -> Float[Array, "*#N C"]:
     """Log density of each entry of `u` under a normal law."""
     return -0.5 * ((u - mean) * jnp.exp(-log_sd)) ** 2 - log_sd - _HALF_LOG_TAU
 

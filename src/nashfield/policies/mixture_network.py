@@ -126,8 +126,8 @@ class MixtureNetwork(AbstractControl):
         for c in range(means.shape[-1]):
             mean, sd = means[:, c], jnp.exp(log_sd[:, c])
             chosen.append(_quantile(ndtr(noise[c]), jnp.exp(log_weights), mean, sd))
-            seen = log_weights + normal_log_density(chosen[-1], mean, log_sd[:, c])
-            log_weights = jax.nn.log_softmax(seen)
+            seen = normal_log_density(chosen[-1][None, None], mean[:, None], log_sd[:, c : c + 1])
+            log_weights = jax.nn.log_softmax(log_weights + seen[:, 0])
         return self.body.squash(jnp.stack(chosen))
 
     def log_density(self, t: Time, x: Float[Array, "D"], a: Float[Array, "C"]) -> Float[Array, ""]:
