@@ -1,5 +1,6 @@
 """Four rooms in the plane: how evenly the crowd fills them, and who walks how fast."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,6 @@ from jaxtyping import PRNGKeyArray
 
 from nashfield.dynamics.episodes import play_among, rollout_flow
 from nashfield.games.zoo.four_rooms_plane import FourRoomsPlane
-from nashfield.learners import PPO
 from nashfield.metrics.coverage import Coverage, coverage
 from nashfield.papers.magnino2025 import pictures
 from nashfield.papers.magnino2025.learning import Learnt, Run, learn
@@ -38,7 +38,9 @@ def play(
     game, keys = FourRoomsPlane(), jax.random.split(key, 4)
     num_iterations, num_seeds = sizes.rooms_iterations, sizes.rooms_seeds
     deda = sizes.fictitious(DEDAFP, num_iterations, learner=sizes.learner(**_NOISE))
-    descent = DeepMirrorDescent(PPO(num_updates=10, **_NOISE), num_agents=sizes.num_agents)
+    descent = DeepMirrorDescent(num_agents=sizes.num_agents)
+    noisy: Any = dataclasses.replace(descent.learner, **_NOISE)
+    descent = dataclasses.replace(descent, learner=noisy)
     runs = {
         "DEDA-FP": Run(game, deda, num_iterations, num_seeds),
         "deep mirror descent": Run(game, descent, sizes.rooms_descent_iterations, num_seeds),
