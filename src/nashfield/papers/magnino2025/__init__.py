@@ -18,7 +18,8 @@ TITLE = (
 def reproduce(*, quick: bool, key: PRNGKeyArray, tell: Callable[[str], None]) -> Report:
     """Runs the paper again; its environments' constants are not published, ours stand in.
 
-    Two cores need about three quarters of an hour, and about four minutes for `quick`.
+    Two cores need about three quarters of an hour, and about five minutes for `quick`, most of them
+    for compilation: less where programs are kept from an earlier run.
 
     Args:
         quick: two seeds and few iterations in place of four seeds and twenty.

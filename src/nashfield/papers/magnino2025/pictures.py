@@ -65,8 +65,10 @@ def densities(centres: np.ndarray, learnt: np.ndarray, exact: np.ndarray, title:
         image = ax.pcolormesh(np.arange(last + 1), centres, values.T, cmap=MASS, vmin=0, vmax=top)
         integer_ticks(ax.xaxis, last + 1)
         ax.set(xlabel="time t", ylabel="state", ylim=(low, high), title=f"{title}: {name}")
-    figure.colorbar(image, ax=axes[0, :2], label="density of the crowd")
+    figure.colorbar(image, ax=axes[0, :2], label="density of the crowd", extend="max")
     ax = axes[0, 2]
+    # A learnt density with a spike must not flatten all the others.
+    height = 1.05 * max(1.25 * top, min(float(mean[1:].max()), 4 * top))
     for t, colour in zip(chosen_times(last, 4), PALETTE, strict=False):
         spread = learnt[:, t].std(0)
         ax.plot(centres, mean[t], color=colour, label=f"t = {t}")
@@ -74,7 +76,7 @@ def densities(centres: np.ndarray, learnt: np.ndarray, exact: np.ndarray, title:
         ax.fill_between(centres, low_edge, high_edge, color=colour, alpha=0.2, linewidth=0)
         ax.plot(centres, exact[t], color=colour, linestyle=":")
     ax.plot([], [], color=_GRID, linestyle=":", label="grid")
-    ax.set(xlabel="state", ylabel="density", xlim=(low, high), ylim=(0, 1.3 * top))
+    ax.set(xlabel="state", ylabel="density", xlim=(low, high), ylim=(0, height))
     ax.legend(frameon=False, fontsize="small")
     return figure
 
