@@ -17,7 +17,7 @@ import nashfield as nf
         (nf.games, "MalwarSpread", "did you mean 'MalwareSpread' or"),
         (nf.games, "Qqqq", "known are: BeachBar, BeachBarLine"),
         (nf.games, "qqqq", "has no attribute 'qqqq'$"),
-        (nf.solvers, "FictitousPlay", "did you mean 'FictitiousPlay'?"),
+        (nf.solvers, "FictitousPlay", "did you mean 'FictitiousPlay' or"),
         (nf.solvers, "qqqq", "has no attribute 'qqqq'$"),
     ],
 )

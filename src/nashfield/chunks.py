@@ -83,7 +83,7 @@ class Loop:
         args = (policy, np.asarray(atol, float), np.asarray(rtol, float), self.key)
         begun = self.call(_start, self.game, self.solver, *args)
         self.progress, info, self.target = begun
-        self.columns = tuple(info.columns())
+        self.columns = info.names
         self.initial = float(info.exploitability)
 
     def restore(self) -> None:

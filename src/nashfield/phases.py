@@ -29,7 +29,7 @@ class PhasedLoop(Loop):
         self.tolerances = float(atol), float(rtol)
         state = self.call(_begin, self.game, self.solver, self.key)
         shape = (self.game, self.solver, state, state.response, self.key)
-        self.columns = tuple(eqx.filter_eval_shape(_judge, *shape).columns())
+        self.columns = eqx.filter_eval_shape(_judge, *shape).names
         code = jnp.asarray(int(Result.MAX_ITERATIONS))
         self.progress = Progress(state, jnp.asarray(0), code)
 

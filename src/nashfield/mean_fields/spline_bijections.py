@@ -92,8 +92,10 @@ class ConditionalSplines(AbstractBijection):
         if self.given:  # else nothing below differs between states, and is done once a time
             given = _pick(x, self.given)
             share = given / _EXTENT + 0.5 if self.tails else given
-            ripples = (share[:, None] * _RIPPLES).reshape(-1)
-            seen += [given, jnp.sin(ripples), jnp.cos(ripples)]
+            turns = share[:, None] * _RIPPLES
+            # Smaller where they are faster, so that rounding of a coordinate stays small.
+            waves = jnp.stack([jnp.sin(turns), jnp.cos(turns)]) * (np.pi / _RIPPLES)
+            seen += [given, waves.reshape(-1)]
         raw = self.network(jnp.concatenate(seen)).reshape(len(self.moved), -1)
         splines = jax.vmap(lambda row: Spline.of(row, self.num_bins, self.tails))(raw[:, 2:])
         still = 0.0 if not self.tails else 1.0

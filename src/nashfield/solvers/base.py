@@ -25,10 +25,14 @@ class StepInfo(eqx.Module):
     social_welfare: Float[Array, "*K"]
     gradient_norm: Float[Array, "*K"] | None = None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is known."""
+        return tuple(n for n in self.__dataclass_fields__ if getattr(self, n) is not None)
+
     def columns(self) -> dict[str, Float[Array, "*K"]]:
         """What is known, by name."""
-        known = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {name: value for name, value in known.items() if value is not None}
+        return {name: getattr(self, name) for name in self.names}
 
     @classmethod
     def of(cls, sweep: Sweep) -> "StepInfo":

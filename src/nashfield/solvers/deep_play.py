@@ -34,7 +34,7 @@ from nashfield.typing import Array, Scalar
 _LEAST_AGENTS = 100
 # What a phase makes, and what to change where that went wrong.
 _PARTS = {
-    "average policy": (lambda state: state.average, "lower its learning_rate"),
+    "average policy": (lambda state: state.average.split()[0], "lower its learning_rate"),
     "roll-out": (lambda state: state.crowd, "bound actions or cap states in the game"),
     "normalizing flow": (lambda state: state.flow.bijection, "lower its learning_rate"),
 }
