@@ -43,6 +43,15 @@ def test_lines_are_the_history(budget):
     assert upper.get_title() == "Linear quadratic, deda-fp"
 
 
+def test_a_solver_that_clones_nothing_has_no_panel_for_it(budget):
+    solution = budget()
+    for name in STATES:
+        del solution.history[name]
+    upper = nf.plotting.plot_errors(solution)
+    assert [ax for ax in upper.figure.axes if ax.axison] == [upper]
+    assert upper.figure.get_figheight() < nf.plotting.plot_errors(budget()).figure.get_figheight()
+
+
 def test_several_seeds_are_a_mean_and_a_band(budget):
     solution = budget(4)
     upper = nf.plotting.plot_errors(solution)

@@ -239,13 +239,22 @@ def test_exploitability_lines_are_the_histories(solution_of):
     ax = nf.plotting.plot_exploitability(
         {name: solution_of(game, history) for name, history in histories.items()}
     )
-    assert (ax.get_xscale(), ax.get_yscale()) == ("symlog", "log")
+    assert (ax.get_xscale(), ax.get_yscale()) == ("linear", "log")
     for line, (name, history) in zip(ax.lines, histories.items(), strict=True):
         assert line.get_label() == name
         np.testing.assert_array_equal(line.get_xdata(), [0, 1, 2])
         np.testing.assert_array_equal(line.get_ydata(), history)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["slow", "fast"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("iteration", "exploitability")
+
+
+@pytest.mark.parametrize(("num_iterations", "scale"), [(40, "linear"), (41, "symlog")])
+def test_the_axis_of_many_iterations_is_logarithmic(solution_of, num_iterations, scale):
+    history = 1 / np.arange(1, num_iterations + 2)
+    ax = nf.plotting.plot_exploitability(solution_of(nf.games.LeftRight(), history))
+    assert ax.get_xscale() == scale
+    assert ax.get_xlim()[0] == 0 and ax.get_xlim()[1] > num_iterations
+    assert (ax.lines[0].get_marker() == "o") == (scale == "linear")
 
 
 def test_values_without_a_logarithm_lie_on_the_floor(solution_of):

@@ -52,7 +52,9 @@ def parameter_meanings(cls: type) -> dict[str, str]:
         own = vars(base)
         for text in (own.get("__doc__"), getattr(own.get("__init__"), "__doc__", None)):
             for name, meaning in _entries(inspect.cleandoc(text or "")):
-                meanings.setdefault(name, meaning)
+                # What a class only refers to is said by one of its bases.
+                if not re.fullmatch(r"see `\w+`\.", meaning):
+                    meanings.setdefault(name, meaning)
     # A method may bear the name of a parameter, which is then kept under another one.
     return meanings | {name: meanings[k] for name, k in kept_as.items() if k in meanings}
 
@@ -83,6 +85,9 @@ def _page(cls: type, entry: dict[str, Any]) -> str:
             lines.append(_indented(f"one of {', '.join(map(str, parameter['choices']))}"))
         if parameter["meaning"]:
             lines.append(_indented(parameter["meaning"]))
+        if parts := _parts(parameter):
+            settings = ", ".join(f"{name}={_text(value)}" for name, value in parts.items())
+            lines.append(_indented(f"{parameter['name']}.NAME=VALUE sets: {settings}"))
     return "\n".join(lines)
 
 
@@ -92,4 +97,19 @@ def _indented(text: str) -> str:
 
 def _parameter(parameter: dict) -> str:
     name = parameter["name"]
-    return f"{name}={parameter['default']}" if "default" in parameter else name
+    return f"{name}={_text(parameter['default'])}" if "default" in parameter else name
+
+
+def _parts(parameter: dict) -> dict[str, Any]:
+    """Parameters of the part that is there by default."""
+    default = parameter.get("default")
+    return default["parameters"] if isinstance(default, dict) else {}
+
+
+def _text(value: Any) -> str:
+    """A default as the command line takes it."""
+    if isinstance(value, dict):
+        return str(value["name"])
+    if isinstance(value, list):
+        return ",".join(map(_text, value))
+    return str(value)

@@ -14,22 +14,26 @@ _NUM_AGENTS = 20_000
 def main(args: argparse.Namespace) -> int:
     """Recomputes flow and exploitability of the saved policy, and compares."""
     solution = load_run(args)
+    from nashfield.cli.check_learnt import play_again
     from nashfield.games.continuous import ContinuousGame
     from nashfield.games.continuous_stationary import ContinuousStationaryGame
+    from nashfield.solvers.deep_play import AbstractDeepPlay
 
     recompute = _recompute
     if isinstance(solution.game, ContinuousGame):
         recompute = _recompute_affine
+    if isinstance(solution.solver, AbstractDeepPlay):
+        recompute = play_again
     if isinstance(solution.game, ContinuousStationaryGame):
         recompute = _play
     found, faults = recompute(solution)
-    print(f"exploitability {found} (recorded {solution.exploitability:.17g})")
+    print(found)
     print("\n".join(faults) if faults else "the files agree with the game")
     return DIFFERENT if faults else 0
 
 
 def _recompute(solution: Any) -> tuple[str, list[str]]:
-    """Exploitability to all digits, and what is wrong."""
+    """What is found, to all digits, and what is wrong."""
     import equinox as eqx
     import numpy as np
 
@@ -56,11 +60,11 @@ def _recompute(solution: Any) -> tuple[str, list[str]]:
         faults.append(f"the flow is not that of the policy, by {flow:.1e}")
     if not abs(recorded - found) <= rtol * max(found, float(uniform.exploitability)):
         faults.append(f"the recorded exploitability is off by {abs(recorded - found):.1e}")
-    return f"{found:.17g}", faults
+    return _beside(solution, f"{found:.17g}"), faults
 
 
 def _recompute_affine(solution: Any) -> tuple[str, list[str]]:
-    """Exploitability of an affine policy, or a pool of them, and what is wrong."""
+    """What is found of an affine policy, or a pool of them, and what is wrong."""
     import jax
     import numpy as np
 
@@ -77,11 +81,11 @@ def _recompute_affine(solution: Any) -> tuple[str, list[str]]:
         faults.append(f"the flow is not that of the policy, by {flow:.1e}")
     if not abs(recorded - found) <= rtol * (found + abs(float(again.value))):
         faults.append(f"the recorded exploitability is off by {abs(recorded - found):.1e}")
-    return f"{found:.17g}", faults
+    return _beside(solution, f"{found:.17g}"), faults
 
 
 def _play(solution: Any) -> tuple[str, list[str]]:
-    """Exploitability against the saved crowd by playing, and what is wrong."""
+    """What is found against the saved crowd by playing, and what is wrong."""
     import math
 
     import jax
@@ -108,4 +112,8 @@ def _play(solution: Any) -> tuple[str, list[str]]:
             "the recorded exploitability is off by "
             f"{abs(found - solution.exploitability) / error:.1f} standard errors"
         )
-    return f"{found:.6g} by {_NUM_AGENTS} agents", faults
+    return _beside(solution, f"{found:.6g} by {_NUM_AGENTS} agents"), faults
+
+
+def _beside(solution: Any, found: str) -> str:
+    return f"exploitability {found} (recorded {solution.exploitability:.17g})"

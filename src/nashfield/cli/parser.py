@@ -18,6 +18,7 @@ _EXAMPLES = """examples:
   nashfield solve beach-bar --set num_states=200 --tolerance 1e-3 --out runs/bar --resume
   nashfield solve my_game.py:MyGame --solver fictitious-play --iterations 1000
   nashfield solve beach-bar-line --grid num_cells=60 num_actions=21
+  nashfield solve linear-quadratic --solver deda-fp --iterations 20 --solver-set learner=sac
 """
 
 
@@ -120,15 +121,16 @@ def _solve(commands: Any) -> _Parser:
         type=_count,
         metavar="N",
         help="at most so many, those before a resumption included (default "
-        f"{DEFAULT_ITERATIONS}; {DEFAULT_GRADIENT_STEPS} where a gradient is followed)",
+        f"{DEFAULT_ITERATIONS}; {DEFAULT_GRADIENT_STEPS} where a policy is trained, or what the "
+        "solver's capacity holds)",
     )
     add(
         "--tolerance",
         type=_tolerance,
         metavar="X",
         help="stop once the exploitability is at most X times that of the start, the uniform "
-        f"policy (default {DEFAULT_TOLERANCE}; 0, which does all iterations, where a gradient is "
-        "followed)",
+        f"policy (default {DEFAULT_TOLERANCE}; 0, which does all iterations, where a policy is "
+        "trained)",
     )
     add(
         "--seed",

@@ -52,27 +52,29 @@ def plot_errors(solution: Solution, *, ax: Axes | None = None) -> Axes:
             "this history has no error budget, which solvers of deep play keep; it has "
             f"{', '.join(solution.history)}"
         )
-    frame = new_axes(ax, 6.8, 7.0)
+    rows = 2 if _known(solution.history, STATES) else 1
+    frame = new_axes(ax, 6.8, 3.5 * rows)
     spec = frame.get_subplotspec()
     if spec is None:
         raise ValueError("ax must lie in a grid of subplots: take one of Figure.subplots()")
     frame.axis("off")
     figure = frame.figure
-    upper, lower = (figure.add_subplot(cell) for cell in spec.subgridspec(2, 1))
-    draw_errors(upper, lower, solution.history)
-    upper.set_title(title_of_solutions([solution]))
-    return upper
+    panels = [figure.add_subplot(cell) for cell in spec.subgridspec(rows, 1)]
+    draw_errors(panels[0], panels[1] if rows == 2 else None, solution.history)
+    panels[0].set_title(title_of_solutions([solution]))
+    return panels[0]
 
 
-def draw_errors(upper: Axes, lower: Axes, history: Mapping[str, Any]) -> None:
-    """Draws the budget of `plot_errors`, its columns of shape (*batch, K + 1), on two axes."""
+def draw_errors(upper: Axes, lower: Axes | None, history: Mapping[str, Any]) -> None:
+    """Draws the budget of `plot_errors`, its columns of shape (*batch, K + 1), on two axes.
+
+    Without `lower` what is in units of states is left out.
+    """
     colours = iter(PALETTE)
     for ax, names, unit in ((upper, REWARDS, "rewards"), (lower, STATES, "states")):
-        known = {
-            label: np.asarray(history[name], float).reshape(-1, np.shape(history[name])[-1])
-            for name, label in names.items()
-            if name in history and np.isfinite(np.asarray(history[name], float)).any()
-        }
+        known = _known(history, names)
+        if ax is None:
+            continue
         if not known:
             ax.set_axis_off()
             continue
@@ -85,6 +87,16 @@ def draw_errors(upper: Axes, lower: Axes, history: Mapping[str, Any]) -> None:
         integer_ticks(ax.xaxis, max(values.shape[1] for values in known.values()))
         ax.grid(True, which="major", color="0.9")
         ax.legend(frameon=False, fontsize="small")
+
+
+def _known(history: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """By what to call them, columns (M, K + 1) of the history in which something is known."""
+    columns = {
+        label: np.asarray(history[name], float).reshape(-1, np.shape(history[name])[-1])
+        for name, label in names.items()
+        if name in history
+    }
+    return {label: values for label, values in columns.items() if np.isfinite(values).any()}
 
 
 def draw_band(ax: Axes, values: np.ndarray, colour: str, label: str, floor: float) -> None:

@@ -5,7 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from nashfield.plotting.canvas import PALETTE, Axes, check_solution, new_axes, title_of, words
+from nashfield.plotting.canvas import (
+    PALETTE,
+    Axes,
+    check_solution,
+    integer_ticks,
+    new_axes,
+    title_of,
+    words,
+)
 from nashfield.registry import SOLVERS
 from nashfield.solution import Solution
 
@@ -13,6 +21,8 @@ from nashfield.solution import Solution
 _SHARE_OF_ROUNDING = 1e-16
 # What may be of either sign has a linear axis.
 _SIGNED = ("social_welfare",)
+# Up to so many iterations each has a marker, and a linear axis.
+_FEW = 40
 
 
 def plot_exploitability(
@@ -30,10 +40,10 @@ def plot_history(
 ) -> Axes:
     """One number of every iterate, one line a solver.
 
-    The iteration's axis is logarithmic, and linear from 0 to 1, so that the start is in the
-    picture. So is the other axis, but that of the social welfare; values that a log axis cannot
-    show (zero, or negative by rounding or noise) lie on a dotted floor line. A batch of solutions
-    (say, over seeds) becomes lines of one colour.
+    The iteration's axis is linear up to 40 iterations; of more it is logarithmic, and linear from
+    0 to 1, so that the start is in the picture. The other axis is logarithmic, but for the social
+    welfare; values that it cannot show (zero, or negative by rounding or noise) lie on a dotted
+    floor line. A batch of solutions (say, over seeds) becomes lines of one colour.
 
     Args:
         solutions: one solution, or solutions by the names that the legend gives them.
@@ -67,7 +77,7 @@ def _plot(solutions: Any, name: str, function: str, ax: Axes | None) -> Axes:
             shown = np.where(values > floor, values, floor)
             shown[~np.isfinite(values)] = np.nan
             floored |= bool(np.any(values <= floor))
-            few = values.size <= 40
+            few = values.size <= _FEW + 1
             ax.plot(
                 np.arange(values.size),
                 shown,
@@ -78,9 +88,14 @@ def _plot(solutions: Any, name: str, function: str, ax: Axes | None) -> Axes:
                 alpha=1.0 if len(histories) == 1 else 0.6,
                 label=label if label and number == 0 else None,
             )
-    ax.set_xscale("symlog", linthresh=1)
+    most = max(1, *(len(h) - 1 for histories in runs.values() for h in histories))
+    if most > _FEW:
+        ax.set_xscale("symlog", linthresh=1)
+        ax.set_xlim(0, 1.1 * most)
+    else:
+        ax.set_xlim(0, 1.02 * most)
+        integer_ticks(ax.xaxis, most + 1)
     ax.set_yscale("linear" if signed else "log")
-    ax.set_xlim(0, 1.1 * max(1, *(len(h) - 1 for histories in runs.values() for h in histories)))
     if floored:
         mark_floor(ax, floor)
     ax.set_xlabel("iteration")
