@@ -86,6 +86,12 @@ class AbstractFlow(eqx.Module):
         """
         return _sample(self, key, n)
 
+    def sample_from(self, first: int, key: PRNGKeyArray, n: int) -> Float[Array, "S n D"]:
+        """As `sample`, at the times first..T alone; all of them at once."""
+        times = jnp.arange(first, len(self))
+        keys = jax.random.split(key, len(times))
+        return jax.vmap(lambda t, key: self.law(t).sample(key, n))(times, keys)
+
     def prepare(self) -> "AbstractFlow":
         """The same flow for many looks: what each look would compute again is kept.
 
@@ -114,10 +120,14 @@ class AbstractFlow(eqx.Module):
 
 @eqx.filter_jit
 def _sample(flow: AbstractFlow, key: PRNGKeyArray, n: int) -> Float[Array, "T1 n D"]:
-    times = jnp.arange(len(flow))
-    return jax.vmap(lambda t, key: flow.law(t).sample(key, n))(
-        times, jax.random.split(key, len(flow))
-    )
+    return flow.sample_from(0, key, n)
+
+
+def one_by_one(flow: AbstractFlow, first: int, key: PRNGKeyArray, n: int) -> Array:
+    """What `sample_from` gives, time after time: for draws that fill a processor's caches."""
+    times = jnp.arange(first, len(flow))
+    keys = jax.random.split(key, len(times))
+    return jax.lax.map(lambda pair: flow.law(pair[0]).sample(pair[1], n), (times, keys))
 
 
 class Flow(AbstractFlow):

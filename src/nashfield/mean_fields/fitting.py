@@ -19,7 +19,7 @@ from nashfield.mean_fields.normalizing_flow import (
 )
 from nashfield.mean_fields.particles import Particles
 from nashfield.mean_fields.points import known
-from nashfield.mean_fields.spline_bijections import BASES, spline_bijection
+from nashfield.mean_fields.spline_bijections import BASES, spline_bijection, towards_base
 from nashfield.results import ParameterError
 from nashfield.typing import Array, Scalar, scalar
 
@@ -163,10 +163,10 @@ class MaximumLikelihood(eqx.Module):
         )
 
         def loss(weights, x: Float[Array, "T1 n D"]) -> Array:
-            forward = eqx.combine(weights, rest).transform_and_log_det
+            bijection = eqx.combine(weights, rest)
 
             def at(states: Array, condition: Array) -> Array:
-                z, log_det = jax.vmap(lambda u: forward(u, condition))(states)
+                z, log_det = towards_base(bijection, states, condition)
                 return (base_log_density(z, base) + log_det).astype(jnp.float32)
 
             return -jnp.mean(jax.vmap(at)(x, times))

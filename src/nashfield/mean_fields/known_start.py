@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Bool, Float, PRNGKeyArray
 
 from nashfield.mean_fields.base import AbstractFlow, AbstractMeanField
@@ -26,9 +28,19 @@ class KnownStart(AbstractFlow):
     def __len__(self) -> int:
         return len(self.later)
 
-    def law(self, t: Time) -> "KnownStartMeanField":
-        """See `AbstractFlow.law`."""
+    def law(self, t: Time) -> AbstractMeanField:
+        """See `AbstractFlow.law`; at a known time it is one of the two."""
+        if isinstance(t, int | np.integer):
+            return self.start if t == 0 else self.later.law(t)
         return KnownStartMeanField(self.start, self.later.law(t), jnp.asarray(t) == 0)
+
+    def sample_from(self, first: int, key: PRNGKeyArray, n: int) -> Float[Array, "S n D"]:
+        """See `AbstractFlow.sample_from`."""
+        if first > 0:
+            return self.later.sample_from(first, key, n)
+        start_key, key = jax.random.split(key)
+        later = self.later.sample_from(1, key, n)
+        return jnp.concatenate([self.start.sample(start_key, n)[None].astype(later.dtype), later])
 
     def prepare(self) -> "KnownStart":
         """See `AbstractFlow.prepare`."""

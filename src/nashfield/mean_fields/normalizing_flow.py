@@ -12,9 +12,10 @@ from flowjax.bijections import AbstractBijection
 from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Float, Int, PRNGKeyArray
 
-from nashfield.mean_fields.base import AbstractFlow, AbstractMeanField
+from nashfield.mean_fields.base import AbstractFlow, AbstractMeanField, one_by_one
 from nashfield.mean_fields.nodes import average, sobol_pairs
 from nashfield.mean_fields.points import check_states
+from nashfield.mean_fields.spline_bijections import towards_base, towards_states
 from nashfield.typing import Array, Time
 
 # Base points at which means are taken: in one dimension a regular grid, else quasi-random ones.
@@ -115,6 +116,21 @@ class NormalizingFlow(AbstractFlow):
         """See `AbstractFlow.law`."""
         return NormalizingMeanField(self, jnp.asarray(t))
 
+    def sample_from(self, first: int, key: PRNGKeyArray, n: int) -> Float[Array, "S n D"]:
+        """See `AbstractFlow.sample_from`."""
+        if self.means.shape[-1] > 1:
+            return one_by_one(self, first, key, n)  # networks of every point
+        times = jnp.arange(first, len(self))
+        # In one draw, which is faster than one a time.
+        noise = self.noise(key, (len(times), n, 1))
+        return jax.vmap(lambda t, noise: self.law(t)._from_noise(noise))(times, noise)
+
+    def noise(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Array:
+        """What states are made of: normal, or uniform where a box has to be filled."""
+        normal = self.base == "normal" and (self.low is None or shape[-1] > 1)
+        draw = jax.random.normal if normal else jax.random.uniform
+        return draw(key, shape, jnp.float32)
+
     def condition(self, t: Time) -> Float[Array, "1"]:
         """What the bijection sees of time: 2 t / T - 1."""
         return scaled_time(t, len(self))[None]
@@ -151,20 +167,11 @@ class NormalizingMeanField(AbstractMeanField):
     def sample(self, key: PRNGKeyArray, n: int) -> Float[Array, "n D"]:
         """Draws the states of `n` agents."""
         flow, dim = self.flow, self.flow.centre.shape[-1]
-        if flow.base == "uniform":
-            unit = jax.random.uniform(key, (n, dim), jnp.float32)
-            return self._clip(self._states(unit)).astype(_floats())
-        if flow.low is None or flow.high is None:
-            return self._states(jax.random.normal(key, (n, dim), jnp.float32)).astype(_floats())
-        if dim == 1:
-            bounds = ndtr(self._base(jnp.stack([flow.low, flow.high]))[0])
-            unit = jax.random.uniform(key, (n, 1), jnp.float32)
-            z = ndtri(bounds[0] + unit * (bounds[1] - bounds[0]))
-            return self._clip(self._states(jnp.clip(z, -_REACH, _REACH))).astype(_floats())
+        if flow.base == "uniform" or flow.low is None or dim == 1:
+            return self._from_noise(flow.noise(key, (n, dim)))
 
         def draw(number: Array) -> Array:
-            z = jax.random.normal(jax.random.fold_in(key, number), (n, dim), jnp.float32)
-            return self._states(z)
+            return self._states(flow.noise(jax.random.fold_in(key, number), (n, dim)))
 
         def again(carry: tuple[Array, Array]) -> tuple[Array, Array]:
             number, x = carry
@@ -175,6 +182,15 @@ class NormalizingMeanField(AbstractMeanField):
 
         _, x = jax.lax.while_loop(outside, again, (jnp.asarray(1), draw(jnp.asarray(0))))
         return self._clip(x).astype(_floats())
+
+    def _from_noise(self, noise: Float[Array, "n D"]) -> Float[Array, "n D"]:
+        """States, where none has to be drawn anew."""
+        flow = self.flow
+        if flow.base == "normal" and flow.low is not None and flow.high is not None:
+            bounds = ndtr(self._base(jnp.stack([flow.low, flow.high]))[0])
+            z = ndtri(bounds[0] + noise * (bounds[1] - bounds[0]))
+            noise = jnp.clip(z, -_REACH, _REACH)
+        return self._clip(self._states(noise)).astype(_floats())
 
     def log_density(self, x: Float[Array, "*batch D"]) -> Float[Array, "*batch"]:
         """Log density at the states `x`; minus infinity outside of the domain.
@@ -206,13 +222,12 @@ class NormalizingMeanField(AbstractMeanField):
     def _base(self, x: Float[Array, "n D"]) -> tuple[Float[Array, "n D"], Float[Array, "n"]]:
         condition = self.flow.condition(self.t)
         standard = (x - self.flow.centre) / self.flow.scale
-        forward = self.flow.bijection.transform_and_log_det
-        z, log_det = jax.vmap(lambda u: forward(u, condition))(standard)
+        z, log_det = towards_base(self.flow.bijection, standard, condition)
         return z.astype(jnp.float32), log_det.astype(jnp.float32)
 
     def _states(self, z: Float[Array, "n D"]) -> Float[Array, "n D"]:
         condition = self.flow.condition(self.t)
-        back = jax.vmap(lambda z: self.flow.bijection.inverse(z, condition))(z)
+        back = towards_states(self.flow.bijection, z, condition)
         return self.flow.centre + self.flow.scale * back.astype(jnp.float32)
 
     def _inside(self, x: Float[Array, "*batch D"]) -> Array:

@@ -6,6 +6,7 @@ Bekasov, Murray and Papamakarios, "Neural spline flows", 2019, equations 4 to 8)
 """
 
 import math
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -24,22 +25,24 @@ _ONE = math.log(math.expm1(1 - _LEAST))
 
 
 class Spline(eqx.Module):
-    """One increasing function.
+    """One increasing function, or one for every entry of a batch.
+
+    Bins come first, so that what is done to one of them is done to a whole batch at once.
 
     Attributes:
-        left: (K,) left ends of the bins.
-        width: (K,).
-        bottom: (K,) values at the left ends.
-        height: (K,).
-        slopes: (2, K) at the left and the right ends.
+        left: (K, *batch) left ends of the bins.
+        width: (K, *batch).
+        bottom: (K, *batch) values at the left ends.
+        height: (K, *batch).
+        slopes: (K + 1, *batch) at the knots.
         tails: whether it is the identity outside of its interval; else that is all there is.
     """
 
-    left: Float[Array, "K"]
-    width: Float[Array, "K"]
-    bottom: Float[Array, "K"]
-    height: Float[Array, "K"]
-    slopes: Float[Array, "2 K"]
+    left: Float[Array, "K *batch"]
+    width: Float[Array, "K *batch"]
+    bottom: Float[Array, "K *batch"]
+    height: Float[Array, "K *batch"]
+    slopes: Float[Array, "K1 *batch"]
     tails: bool = eqx.field(static=True)
 
     @staticmethod
@@ -48,7 +51,7 @@ class Spline(eqx.Module):
         return 3 * num_bins + (-1 if tails else 1)
 
     @classmethod
-    def of(cls, raw: Float[Array, "P"], num_bins: int, tails: bool) -> "Spline":
+    def of(cls, raw: Float[Array, "P *batch"], num_bins: int, tails: bool) -> "Spline":
         """The spline of unconstrained numbers; of zeros it is the identity.
 
         Args:
@@ -58,20 +61,23 @@ class Spline(eqx.Module):
         """
         low, high = (-_BOUND, _BOUND) if tails else (0.0, 1.0)
         free = 1 - _LEAST * num_bins
-        shares = _LEAST + free * jax.nn.softmax(raw[: 2 * num_bins].reshape(2, num_bins), -1)
-        sizes = (high - low) * shares
         # A product; a cumulative sum is several times slower on CPUs.
-        before = np.triu(np.ones((num_bins, num_bins), np.float32), 1)
-        starts = low + jnp.dot(sizes, before, precision="highest")
+        before = np.tri(num_bins, k=-1, dtype=np.float32)
+        width, height = (
+            (high - low) * (_LEAST + free * jax.nn.softmax(part, 0))
+            for part in (raw[:num_bins], raw[num_bins : 2 * num_bins])
+        )
+        left, bottom = (
+            low + jnp.tensordot(before, size, 1, precision="highest") for size in (width, height)
+        )
         slopes = _LEAST + jax.nn.softplus(raw[2 * num_bins :] + _ONE)
-        if tails:
-            slopes = jnp.pad(slopes, 1, constant_values=1)  # smooth where it meets the identity
-        pairs = jnp.stack([slopes[:-1], slopes[1:]])
-        return cls(starts[0], sizes[0], starts[1], sizes[1], pairs, tails)
+        if tails:  # smooth where it meets the identity
+            slopes = jnp.pad(slopes, [(1, 1)] + [(0, 0)] * (raw.ndim - 1), constant_values=1)
+        return cls(left, width, bottom, height, slopes, tails)
 
-    def forward(self, x: Float[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
-        """Value and log of the slope."""
-        left, width, bottom, height, first, second = self._bin(x, self.left)
+    def forward(self, x: Float[Array, "*batch"]) -> tuple[Array, Array]:
+        """Value and log of the slope, of every entry's own spline."""
+        left, width, bottom, height, first, second = self._bin(x)
         part = jnp.clip((x - left) / width, 0, 1)
         steep = height / width
         mixed = part * (1 - part)
@@ -79,9 +85,9 @@ class Spline(eqx.Module):
         y = bottom + height * (steep * part**2 + first * mixed) / below
         return self._finish(x, y, part, steep, first, second)
 
-    def inverse(self, y: Float[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    def inverse(self, y: Float[Array, "*batch"]) -> tuple[Array, Array]:
         """Argument and log of the slope of the inverse."""
-        left, width, bottom, height, first, second = self._bin(y, self.bottom)
+        left, width, bottom, height, first, second = self._bin_of_value(y)
         up = jnp.clip(y - bottom, 0, height)
         steep = height / width
         bend = up * (first + second - 2 * steep)
@@ -93,13 +99,24 @@ class Spline(eqx.Module):
         x, log_slope = self._finish(y, left + part * width, part, steep, first, second)
         return x, -log_slope
 
-    def _bin(self, x: Array, knots: Float[Array, "K"]) -> list[Array]:
-        """Numbers of the bin of `x`; by sums, since reading single entries has slow gradients."""
-        beyond = x >= knots[1:]
-        ends = jnp.ones(1, bool)
+    def _parts(self) -> list[Array]:
+        return [self.left, self.width, self.bottom, self.height, self.slopes[:-1], self.slopes[1:]]
+
+    def _bin(self, x: Array) -> list[Array]:
+        """Numbers of the bin of the argument `x`, by sums: their gradients are fast."""
+        beyond = x >= self.left[1:]
+        ends = jnp.ones((1, *beyond.shape[1:]), bool)
         there = jnp.concatenate([ends, beyond]) & ~jnp.concatenate([beyond, ~ends])
-        rows = (self.left, self.width, self.bottom, self.height, *self.slopes)
-        return [jnp.sum(jnp.where(there, row, 0)) for row in rows]
+        return [jnp.sum(jnp.where(there, part, 0), 0) for part in self._parts()]
+
+    def _bin_of_value(self, y: Array) -> list[Any]:
+        """Numbers of the bin of the value `y`, bin after bin: several times faster to draw by."""
+        found = [part[0] for part in self._parts()]
+        for k in range(1, len(self.left)):
+            beyond = y >= self.bottom[k]
+            pairs = zip(self._parts(), found, strict=True)
+            found = [jnp.where(beyond, part[k], old) for part, old in pairs]
+        return found
 
     def _finish(self, x, y, part, steep, first, second) -> tuple[Array, Array]:
         mixed = part * (1 - part)

@@ -8,11 +8,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, PRNGKeyArray
 
-from nashfield.mean_fields.base import AbstractFlow, AbstractMeanField
+from nashfield.mean_fields.base import AbstractFlow, AbstractMeanField, one_by_one
 from nashfield.typing import Array, Time
 
-# Draws inside of walls are drawn anew so many times.
-_MAX_DRAWS = 100
+# Draws inside of walls are drawn anew in so many rounds. In one round, one draw stands by for
+# each group of so many, and replaces its first one inside of a wall.
+_MAX_ROUNDS = 1000
+_GROUP = 16
 
 
 class Walled(AbstractFlow):
@@ -59,6 +61,10 @@ class Walled(AbstractFlow):
         mass, mean = jnp.asarray(self.log_mass)[t], jnp.asarray(self.means)[t]
         return WalledMeanField(self.flow.law(t), self.free, mass, mean)
 
+    def sample_from(self, first: int, key: PRNGKeyArray, n: int) -> Float[Array, "S n D"]:
+        """See `AbstractFlow.sample_from`."""
+        return one_by_one(self, first, key, n)
+
     def prepare(self) -> "Walled":
         """See `AbstractFlow.prepare`."""
         return eqx.tree_at(lambda walled: walled.flow, self, self.flow.prepare())
@@ -93,19 +99,29 @@ class WalledMeanField(AbstractMeanField):
 
     def sample(self, key: PRNGKeyArray, n: int) -> Float[Array, "n D"]:
         """Draws the states of `n` agents."""
+        num_groups = -(-n // _GROUP)
+        free = jax.vmap(self.free)
 
-        def draw(number: Any) -> Array:
-            return self.whole.sample(jax.random.fold_in(key, number), n)
+        def draw(number: Any, count: int) -> Array:
+            return self.whole.sample(jax.random.fold_in(key, number), count)
 
-        def again(carry: tuple[Array, Array]) -> tuple[Array, Array]:
-            number, x = carry
-            kept = jax.vmap(self.free)(x)
-            return number + 1, jnp.where(kept[:, None], x, draw(number))
+        def again(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+            number, x, blocked = carry
+            spare = draw(number, num_groups)
+            # Which one it replaces does not depend on it: what is kept has the law outside.
+            first = jnp.cumsum(blocked, 0) == 1
+            new = blocked & first & free(spare)
+            return number + 1, jnp.where(new[..., None], spare, x), blocked & ~new
 
-        def blocked(carry: tuple[Array, Array]) -> Array:
-            return (carry[0] < _MAX_DRAWS) & ~jnp.all(jax.vmap(self.free)(carry[1]))
+        def going(carry: tuple[Array, Array, Array]) -> Array:
+            return (carry[0] <= _MAX_ROUNDS) & jnp.any(carry[2])
 
-        return jax.lax.while_loop(blocked, again, (jnp.asarray(1), draw(0)))[1]
+        x = draw(0, n)
+        missing = num_groups * _GROUP - n
+        blocked = jnp.pad(~free(x), (0, missing)).reshape(_GROUP, num_groups)
+        x = jnp.pad(x, ((0, missing), (0, 0))).reshape(_GROUP, num_groups, -1)
+        _, x, _ = jax.lax.while_loop(going, again, (jnp.asarray(1), x, blocked))
+        return x.reshape(_GROUP * num_groups, -1)[:n]
 
     def log_density(self, x: Float[Array, "*batch D"]) -> Float[Array, "*batch"]:
         """Log density at the states `x`; minus infinity inside of walls."""
