@@ -18,7 +18,7 @@ def print_lines(args: argparse.Namespace, solution: Any, out: Path) -> None:
     rate = int(solution.num_steps) / max(stats["seconds"], 1e-9)
     print(
         f"{args.game} by {args.solver}: {solution.result.message.partition(':')[0]} "
-        f"({int(solution.num_steps)} iterations in {stats['seconds']:.2f} s, {rate:.0f}/s; "
+        f"({int(solution.num_steps)} iterations in {stats['seconds']:.2f} s, {_rate(rate)}; "
         f"compiled in {stats['compile_seconds']:.2f} s)"
     )
     name = policy_name(solution.policy)
@@ -167,6 +167,11 @@ def _share(exploitability: float, initial: float) -> str:
         return ""
     share = exploitability / initial
     return f", {share:.2g} {'times' if share > 1 else 'of'} that of the start"
+
+
+def _rate(rate: float) -> str:
+    """Iterations a second, or seconds an iteration."""
+    return f"{rate:.0f}/s" if rate >= 10 else f"{1 / max(rate, 1e-9):.2g} s each"
 
 
 def _timeless(game: Any) -> bool:

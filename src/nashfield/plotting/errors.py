@@ -84,7 +84,10 @@ def draw_errors(upper: Axes, lower: Axes | None, history: Mapping[str, Any]) -> 
         if any(np.any(values <= floor) for values in known.values()):
             mark_floor(ax, floor)
         ax.set(yscale="log", xlabel="iteration", ylabel=f"in units of {unit}")
-        integer_ticks(ax.xaxis, max(values.shape[1] for values in known.values()))
+        # All panels begin at the start, whether or not all is known of it.
+        last = max(values.shape[1] for values in known.values()) - 1
+        ax.set_xlim(-0.03 * last, 1.03 * last)
+        integer_ticks(ax.xaxis, last + 1)
         ax.grid(True, which="major", color="0.9")
         ax.legend(frameon=False, fontsize="small")
 
