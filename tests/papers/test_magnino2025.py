@@ -1,6 +1,7 @@
 """The paper run again: its parts by closed forms and invented numbers, all of it in a slow test."""
 
 import json
+import time
 
 import equinox as eqx
 import jax
@@ -154,15 +155,49 @@ def test_rows_of_an_even_crowd_and_of_one_in_a_single_room():
     assert rows[1].ours == pytest.approx(1.0)
 
 
-def test_timing_leaves_compilation_out():
-    traces = []
+def test_timing_leaves_compilation_out_and_takes_turns():
+    traces, turns = [], []
 
     def draw(what, key):
         traces.append(what)
-        return what + jax.random.normal(key, (3,))
+        time.sleep(0.5)
+        jax.debug.callback(lambda x: turns.append(len(x)), what, ordered=True)
+        return what + jax.random.normal(key, what.shape)
 
-    assert 0 < sampling.median_seconds(draw, jnp.ones(3), jax.random.key(0), 3) < 0.5
-    assert len(traces) == 1
+    ways = {"one": (draw, jnp.ones(3)), "other": (draw, jnp.ones(4))}
+    found = sampling.median_seconds(ways, jax.random.key(0), 3)
+    jax.effects_barrier()
+    assert list(found) == ["one", "other"]
+    assert all(0 < seconds < 0.5 for seconds in found.values())
+    assert len(traces) == 2
+    assert turns == [3, 4] * 4
+
+
+def test_densities_are_those_of_every_time(monkeypatch):
+    """What is timed, by its results: the learnt law's at all times, and by sums and tables."""
+    crowd = nf.mean_fields.Flow(nf.mean_fields.Particles(jnp.asarray(RNG.normal(size=(3, 500, 1)))))
+    exact = nf.mean_fields.Flow(nf.mean_fields.Gaussian(jnp.zeros((3, 1)), jnp.ones((3, 1, 1))))
+    points, found = jnp.asarray(RNG.normal(size=(3, 20, 1))), {}
+
+    def timed(ways, key, repeats):
+        found.update({name: jax.jit(do)(what, key) for name, (do, what) in ways.items()})
+        return {name: 12.0 if "sum" in name else 1.0 for name in ways}
+
+    monkeypatch.setattr(sampling, "median_seconds", timed)
+    rows = sampling._density_rows("line", exact, crowd, points, jax.random.key(0), 3)
+    normal = -(np.asarray(points)[..., 0] ** 2) / 2 - np.log(2 * np.pi) / 2
+    np.testing.assert_allclose(found["the normalizing flow"], normal, rtol=1e-6)
+    summed = [law.log_density(x) for law, x in zip(crowd, points, strict=True)]
+    np.testing.assert_allclose(found["a sum of kernels"], summed, rtol=1e-6)
+    for name in ("binned kernels", "binned kernels and their tables"):
+        np.testing.assert_allclose(found[name], summed, atol=0.02)
+    assert [row.ours for row in rows] == [1, 1, 1, 12, 12]
+    assert rows[-1].agrees
+    # In the plane nothing is summed.
+    plane = nf.mean_fields.Flow(nf.mean_fields.Uniform(jnp.zeros((3, 2)), jnp.ones((3, 2))))
+    crowd = nf.mean_fields.Flow(nf.mean_fields.Particles(jnp.asarray(RNG.normal(size=(3, 500, 2)))))
+    rows = sampling._density_rows("plane", plane, crowd, crowd.laws.states, jax.random.key(0), 3)
+    assert [row.agrees for row in rows] == [None] * 3
 
 
 def test_pictures_show_what_they_are_given():

@@ -1,11 +1,12 @@
-"""How long it takes to draw the crowd: from policies that are played, and from the learnt law."""
+"""How long it takes to draw the crowd, and to know its density: played, and by the learnt law."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
@@ -20,6 +21,9 @@ _PAPER_RATIOS = {"algorithm 1": 11.0, "algorithm 2": 9.96}
 # Of the reproduction, by dimension: how many times faster the learnt law is at least, for all
 # times and for the last one alone.
 _LEAST = {1: (10.0, 50.0), 2: (None, 10.0)}
+# How many times faster than the sum of kernels its density is at least, on the line; in the plane
+# that sum takes too long to be timed.
+_LEAST_OF_DENSITY = 10.0
 
 
 def measure(
@@ -31,10 +35,10 @@ def measure(
     key: PRNGKeyArray,
     tell: Callable[[str], None],
 ) -> list[Row]:
-    """Times the three ways on what one run of DEDA-FP learnt.
+    """Times the three ways on what one run of DEDA-FP learnt, taking turns.
 
     Algorithm 1 plays the pool of all its best responses, algorithm 2 the average policy, and
-    DEDA-FP draws from the normalizing flow.
+    DEDA-FP draws from the normalizing flow. Densities are asked where agents are drawn.
     """
     n = sizes.num_trajectories
     tell(f"{name}: drawing {n} trajectories")
@@ -47,11 +51,10 @@ def measure(
         "algorithm 1": (played, state.pool),
         "algorithm 2": (played, policy),
         "DEDA-FP": (lambda flow, key: flow.sample(key, n), flow),
+        "the last time": (lambda flow, key: flow.law(game.horizon).sample(key, n), flow),
     }
-    seconds = {way: median_seconds(f, of, key, sizes.repeats) for way, (f, of) in ways.items()}
-    last = median_seconds(
-        lambda flow, key: flow.law(game.horizon).sample(key, n), flow, key, sizes.repeats
-    )
+    seconds = median_seconds(ways, key, sizes.repeats)
+    last = seconds.pop("the last time")
     rows = [
         Row(f"{name}, {way}: seconds for {n} trajectories", _PAPER_SECONDS[way], found)
         for way, found in seconds.items()
@@ -63,19 +66,57 @@ def measure(
             _ratio(text.format("all times"), paper, seconds[way] / seconds["DEDA-FP"], least)
         )
         rows.append(_ratio(text.format("the last time"), None, seconds[way] / last, least_of_last))
+    tell(f"{name}: densities at {n} points")
+    points = jax.block_until_ready(jax.jit(lambda key: flow.sample(key, n))(key))
+    return rows + _density_rows(name, flow, state.crowd, points, key, sizes.repeats)
+
+
+def _density_rows(
+    name: str, flow: Any, crowd: Any, points: Any, key: PRNGKeyArray, repeats: int
+) -> list[Row]:
+    """The density at `points` (T + 1, n, D): of the learnt crowd, and of particles."""
+
+    def look(pair: tuple[Any, Any], key: PRNGKeyArray) -> Any:
+        flow, points = pair
+        times = jnp.arange(len(points))
+        return jax.lax.map(lambda at: flow.law(at[0]).log_density(at[1]), (times, points))
+
+    def binned(pair: tuple[Any, Any], key: PRNGKeyArray) -> Any:
+        return look((pair[0].prepare(), pair[1]), key)
+
+    ways = {
+        "the normalizing flow": (look, (flow, points)),
+        "binned kernels": (look, (crowd.prepare(), points)),
+        "binned kernels and their tables": (binned, (crowd, points)),
+    }
+    if points.shape[-1] == 1:
+        ways["a sum of kernels"] = (look, (crowd, points))
+    seconds = median_seconds(ways, key, repeats)
+    where = f"the density at {points.shape[1]} points and all times"
+    rows = [Row(f"{name}, {way}: seconds for {where}", None, s) for way, s in seconds.items()]
+    if "a sum of kernels" in seconds:
+        ratio = seconds["a sum of kernels"] / seconds["the normalizing flow"]
+        text = f"{name}: the normalizing flow knows {where} so many times faster than the sum"
+        rows.append(_ratio(text, None, ratio, _LEAST_OF_DENSITY))
     return rows
 
 
-def median_seconds(draw: Callable, what: Any, key: PRNGKeyArray, repeats: int) -> float:
-    """Median time of `draw(what, key)` once it is compiled."""
-    draw = eqx.filter_jit(draw)
-    seconds = []
+def median_seconds(
+    ways: Mapping[str, tuple[Callable, Any]], key: PRNGKeyArray, repeats: int
+) -> dict[str, float]:
+    """Median time of `do(what, key)` once it is compiled, for each pair of these.
+
+    They take turns, so that what else the machine does is spread over all.
+    """
+    ready = {name: (eqx.filter_jit(do), what) for name, (do, what) in ways.items()}
+    seconds = {name: [] for name in ways}
     for index in range(repeats + 1):
         fresh = jax.block_until_ready(jax.random.fold_in(key, index))
-        start = time.perf_counter()
-        jax.block_until_ready(draw(what, fresh))
-        seconds.append(time.perf_counter() - start)
-    return float(np.median(seconds[1:]))
+        for name, (do, what) in ready.items():
+            start = time.perf_counter()
+            jax.block_until_ready(do(what, fresh))
+            seconds[name].append(time.perf_counter() - start)
+    return {name: float(np.median(found[1:])) for name, found in seconds.items()}
 
 
 def _ratio(text: str, paper: float | None, found: float, least: float | None) -> Row:
