@@ -165,12 +165,13 @@ def test_timing_leaves_compilation_out_and_takes_turns():
         return what + jax.random.normal(key, what.shape)
 
     ways = {"one": (draw, jnp.ones(3)), "other": (draw, jnp.ones(4))}
-    found = sampling.median_seconds(ways, jax.random.key(0), 3)
+    found = sampling.seconds_in_turn(ways, jax.random.key(0), 3)
     jax.effects_barrier()
     assert list(found) == ["one", "other"]
     assert all(0 < seconds < 0.5 for seconds in found.values())
     assert len(traces) == 2
     assert turns == [3, 4] * 4
+    assert 0 < sampling.median_seconds(draw, jnp.ones(5), jax.random.key(0), 1) < 0.5
 
 
 def test_densities_are_those_of_every_time(monkeypatch):
@@ -183,7 +184,7 @@ def test_densities_are_those_of_every_time(monkeypatch):
         found.update({name: jax.jit(do)(what, key) for name, (do, what) in ways.items()})
         return {name: 12.0 if "sum" in name else 1.0 for name in ways}
 
-    monkeypatch.setattr(sampling, "median_seconds", timed)
+    monkeypatch.setattr(sampling, "seconds_in_turn", timed)
     rows = sampling._density_rows("line", exact, crowd, points, jax.random.key(0), 3)
     normal = -(np.asarray(points)[..., 0] ** 2) / 2 - np.log(2 * np.pi) / 2
     np.testing.assert_allclose(found["the normalizing flow"], normal, rtol=1e-6)

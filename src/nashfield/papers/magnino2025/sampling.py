@@ -53,7 +53,7 @@ def measure(
         "DEDA-FP": (lambda flow, key: flow.sample(key, n), flow),
         "the last time": (lambda flow, key: flow.law(game.horizon).sample(key, n), flow),
     }
-    seconds = median_seconds(ways, key, sizes.repeats)
+    seconds = seconds_in_turn(ways, key, sizes.repeats)
     last = seconds.pop("the last time")
     rows = [
         Row(f"{name}, {way}: seconds for {n} trajectories", _PAPER_SECONDS[way], found)
@@ -91,7 +91,7 @@ def _density_rows(
     }
     if points.shape[-1] == 1:
         ways["a sum of kernels"] = (look, (crowd, points))
-    seconds = median_seconds(ways, key, repeats)
+    seconds = seconds_in_turn(ways, key, repeats)
     where = f"the density at {points.shape[1]} points and all times"
     rows = [Row(f"{name}, {way}: seconds for {where}", None, s) for way, s in seconds.items()]
     if "a sum of kernels" in seconds:
@@ -101,7 +101,12 @@ def _density_rows(
     return rows
 
 
-def median_seconds(
+def median_seconds(do: Callable, what: Any, key: PRNGKeyArray, repeats: int) -> float:
+    """Median time of `do(what, key)` once it is compiled."""
+    return seconds_in_turn({"": (do, what)}, key, repeats)[""]
+
+
+def seconds_in_turn(
     ways: Mapping[str, tuple[Callable, Any]], key: PRNGKeyArray, repeats: int
 ) -> dict[str, float]:
     """Median time of `do(what, key)` once it is compiled, for each pair of these.
