@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 from jaxtyping import PRNGKeyArray
 
-from nashfield.papers.magnino2025 import density, quadratic, rooms, sampling
+from nashfield.papers.magnino2025 import budget, density, quadratic, rooms, sampling
 from nashfield.papers.magnino2025.sizes import QUICK, Sizes
 from nashfield.papers.report import Report
 
@@ -34,6 +34,8 @@ def run(sizes: Sizes, *, key: PRNGKeyArray, tell: Callable[[str], None]) -> Repo
     keys = jax.random.split(key, 4)
     rows, drawn, game, line = quadratic.play(sizes, key=keys[0], tell=tell)
     more, pictures = density.play(sizes, key=keys[1], tell=tell)
+    rows, drawn = rows + more, drawn | pictures
+    more, pictures = budget.play(sizes, key=jax.random.fold_in(key, 4), tell=tell)
     rows, drawn = rows + more, drawn | pictures
     more, pictures, building, plane = rooms.play(sizes, key=keys[2], tell=tell)
     rows, drawn = rows + more, drawn | pictures

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 # Programs that are compiled at a time: each takes a core, and up to a gigabyte.
-_NUM_COMPILERS = 2
+NUM_COMPILERS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ def learn(
         tell: called with a line of text on what is being done.
     """
     found = {}
-    with ThreadPoolExecutor(_NUM_COMPILERS) as pool:
+    with ThreadPoolExecutor(NUM_COMPILERS) as pool:
         waiting = {}
         for index, (name, run) in enumerate(runs.items()):
             tell(f"{name}: compiling")
