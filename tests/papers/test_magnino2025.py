@@ -254,7 +254,7 @@ def test_all_of_it(tmp_path):
     papers = {row.paper for row in report.rows} - {None}
     assert papers == {0.007, 0.464, 0.576, 0.133, 0.267, 1.43, 16.76, 15.14, 1.52, 11.0, 9.96}
     paths = report.save(tmp_path)
-    assert len(paths) == 2 + len(report.pictures) == 9
+    assert len(paths) == 2 + len(report.pictures) == 10
     json.dumps([row.as_json() for row in report.rows], allow_nan=False)
     assert "mean -/+ deviation over seeds" in report.table()
     assert len(lines) > 20
