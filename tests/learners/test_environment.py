@@ -8,7 +8,7 @@ from tests.learners.probes import Probe, crowd
 
 from nashfield.learners import Environment, Fault
 from nashfield.learners.environment import check_environment, play
-from nashfield.mean_fields import Flow, Gaussian
+from nashfield.mean_fields import Flow, Gaussian, Uniform
 from nashfield.policies import Affine
 from nashfield.results import GameError
 
@@ -96,6 +96,28 @@ def test_standardisation_spans_the_initial_law_and_the_flow():
     assert float(location[0]) == pytest.approx(6 / 4, abs=0.05)
     square = (0.25 + 3 * 0.01 + 1 + 4 + 9) / 4
     assert float(scale[0]) == pytest.approx(np.sqrt(square - 1.5**2), abs=0.05)
+
+
+class Boxed(Probe):
+    side: float = 4.0
+
+    @property
+    def domain(self):
+        return np.full(1, -1.0), np.full(1, self.side)
+
+
+@pytest.mark.parametrize(("side", "high"), [(4.0, 4.0), (1e4, 2.0 + 10 * 2.0)])
+def test_standardisation_spans_a_bounded_domain(side, high):
+    """Uniform on it; of a wall far away as much as lies within ten extents of the crowd."""
+    flow = Flow(Uniform(np.zeros((3, 1)), np.full((3, 1), 2.0)))
+
+    class Narrow(Boxed):
+        def initial(self):
+            return Uniform(np.zeros(1), np.full(1, 2.0))
+
+    location, scale = Environment.of(Narrow(side=side), flow).standardisation()
+    assert float(location[0]) == pytest.approx((high - 1) / 2, rel=0.07)
+    assert float(scale[0]) == pytest.approx((high + 1) / np.sqrt(12), rel=0.07)
 
 
 class Still(Probe):

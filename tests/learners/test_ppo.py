@@ -173,7 +173,9 @@ def test_advantages_against_a_loop():
         env.game, jnp.zeros(1), jnp.ones(1), hidden=(4,), log_sd=-1.0, key=KEY
     )
     network = Network.draw((2, 4, 1), key=KEY)
-    critic = Critic(network, jnp.float32(-0.5), jnp.float32(2.0), jnp.float32(3.0))
+    critic = Critic(
+        network, jnp.float32(-0.5), jnp.float32(2.0), jnp.float32(3.0), jnp.float32(5.0)
+    )
 
     @jax.jit
     def learn(key):
@@ -185,8 +187,12 @@ def test_advantages_against_a_loop():
     rewards = np.asarray(seen.rewards)
     last = rewards[1] - values[1]
     first = rewards[0] + values[1] - values[0] + 0.7 * last
-    np.testing.assert_allclose(rows[:, 1], np.concatenate([first, last]), rtol=1e-4, atol=1e-5)
     returns = np.stack([first, last]) + values
+    # In units of what agents differ by at the same time.
+    unit = np.sqrt(0.75 * 5**2 + 0.25 * returns.var(1).mean())
+    assert float(after.unit) == pytest.approx(unit, rel=1e-4)
+    wanted = np.concatenate([first, last]) / unit
+    np.testing.assert_allclose(rows[:, 1], wanted, rtol=1e-4, atol=1e-5)
     units = np.asarray(rows[:, 2]) * float(after.scale) + float(after.location)
     np.testing.assert_allclose(units, returns.reshape(-1), rtol=1e-4, atol=1e-5)
     # The critic is the same function in new units.

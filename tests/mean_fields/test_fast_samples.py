@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest, norm
 
-from nashfield.mean_fields import KnownStart, NormalizingFlow, Uniform, Walled
+from nashfield.mean_fields import KnownStart, NormalizingFlow, Uniform, Walled, noise
 from nashfield.mean_fields.spline_bijections import (
     spline_bijection,
     towards_base,
@@ -173,3 +173,37 @@ def test_samples_and_densities_have_derivatives():
 
     total = np.sum(np.asarray(flow.sample(KEY, 10)) - np.asarray(flow.centre))
     np.testing.assert_allclose(jax.grad(spread)(jnp.float32(1)), total, rtol=1e-4)
+
+
+@pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
+def test_numbers_have_their_laws(impl):
+    key = jax.random.key(3, impl=impl)
+    z, unit = noise.normal(key, (3, 33_333)), noise.uniform(key, (3, 33_333))
+    assert z.dtype == unit.dtype == "float32"
+    assert z.shape == unit.shape == (3, 33_333)
+    z, unit = np.asarray(z, float), np.asarray(unit, float)
+    for numbers, law in ((z, "norm"), (unit, "uniform")):
+        assert kstest(numbers.ravel(), law).pvalue > 1e-3
+        assert len(np.unique(numbers)) > 99_000
+        # Neighbours, and the two of a pair, know nothing of one another.
+        half = numbers.ravel()[: 2 * (numbers.size // 2)].reshape(2, -1)
+        assert abs(np.corrcoef(*half)[0, 1]) < 0.02
+        assert abs(np.corrcoef(numbers[0, 1:], numbers[0, :-1])[0, 1]) < 0.03
+    assert 0 < unit.min() < unit.max() < 1
+    np.testing.assert_array_equal(noise.normal(key, (5,)), noise.normal(key, (5,)))
+    other = noise.normal(jax.random.fold_in(key, 1), (5,))
+    assert not np.isin(other, z).any()
+
+
+def test_numbers_of_keys_side_by_side():
+    keys = jax.random.split(KEY, 3)
+    both = jax.vmap(lambda key: noise.normal(key, (7,)))(keys)
+    np.testing.assert_allclose(both[2], noise.normal(keys[2], (7,)), rtol=1e-6)
+    assert noise.normal(jax.random.PRNGKey(0), (1,)).shape == (1,)
+    assert noise.uniform(KEY, ()).shape == ()
+
+
+def test_the_sine():
+    x = np.linspace(-3, 17, 100_001)
+    found = noise.half_turn_sine(jnp.asarray(x, jnp.float32))
+    np.testing.assert_allclose(found, np.sin(np.pi * x.astype("float32").astype(float)), atol=4e-7)

@@ -88,6 +88,25 @@ def test_what_was_saved_comes_back(runs, name):
         np.testing.assert_array_equal(one, other)
 
 
+def test_noise_of_an_answer_is_left_to_the_game():
+    """None in quadratic games, where it costs; else what was learnt is played, noise and all."""
+    noisy = nf.DeepMirrorDescent(mean_action=False, num_agents=300, learner=LEARNER, **FLOW)
+    solutions = [
+        nf.run(game, solver, num_iterations=1, key=KEY)
+        for game, solver in (
+            (GAME, SOLVERS["descent"]),
+            (GAME, noisy),
+            (nf.games.LocalEntropy(horizon=2), SOLVERS["descent"]),
+        )
+    ]
+    assert [s.policy.stochastic for s in solutions] == [False, True, True]
+    # Where noise is played, the mean action is judged beside it.
+    name = "mean_action_exploitability"
+    assert [name in s.history for s in solutions] == [False, True, True]
+    history = solutions[1].history
+    assert history[name][1] < history["exploitability"][1]
+
+
 def test_the_answer_can_be_used(runs):
     solution = runs["deda-fp"][2]
     policy, flow = solution.policy, solution.flow

@@ -17,6 +17,9 @@ from nashfield.typing import Array, Time
 
 # Points of each law that observations are standardised by.
 _NUM_POINTS = 256
+# How far from the crowd a bounded domain counts, in extents of the crowd: its bounds may be caps
+# that nobody comes near.
+_ROOM = 10.0
 
 
 class Environment(eqx.Module):
@@ -63,23 +66,30 @@ class Environment(eqx.Module):
         return reward(states, self.flow[self.game.horizon]).astype(jnp.float32)
 
     def standardisation(self) -> tuple[Float[Array, "F"], Float[Array, "F"]]:
-        """Mean and standard deviation of observations, over the initial law and all of the flow.
+        """Mean and standard deviation of observations, where agents are or may come to be.
 
-        A dimension in which nothing is spread has standard deviation 1. Not random: the same
-        points whatever the key of a training.
+        In a bounded dimension of states over the domain (or as much of it as lies within a few
+        extents of the crowd), as an early crowd may not have left its corner yet; else over the
+        initial law and all of the flow. An observation in which nothing is spread has standard
+        deviation 1. Not random: the same points whatever the key of a training.
         """
-        keys = jax.random.split(jax.random.key(0), self.game.horizon + 2)
+        keys = jax.random.split(jax.random.key(0), self.game.horizon + 3)
 
-        def look(points: Float[Array, "n D"]) -> Float[Array, "n F"]:
-            return jax.vmap(self.game.observe)(points.astype(jnp.float32))
-
-        def at(pair: Any) -> Float[Array, "n F"]:
+        def at(pair: Any) -> Float[Array, "n D"]:
             t, key = pair
-            return look(self.flow.law(t).sample(key, _NUM_POINTS))
+            return self.flow.law(t).sample(key, _NUM_POINTS).astype(jnp.float32)
 
-        seen = jax.lax.map(at, (jnp.arange(self.game.horizon + 1), keys[1:]))
-        first = look(self.start(keys[0], _NUM_POINTS))
-        seen = jnp.concatenate([first[None], seen.astype(jnp.float32)]).reshape(-1, first.shape[-1])
+        points = jax.lax.map(at, (jnp.arange(self.game.horizon + 1), keys[2:]))
+        points = jnp.concatenate([self.start(keys[1], _NUM_POINTS)[None], points])
+        points = points.reshape(-1, points.shape[-1])
+        low, high = (jnp.asarray(bound, jnp.float32) for bound in self.game.domain)
+        least, most = jnp.min(points, 0), jnp.max(points, 0)
+        room = _ROOM * (most - least)
+        share = jax.random.uniform(keys[0], points.shape, jnp.float32)
+        near, far = jnp.maximum(low, least - room), jnp.minimum(high, most + room)
+        bounded = jnp.isfinite(low) & jnp.isfinite(high)
+        points = jnp.where(bounded, near + share * (far - near), points)
+        seen = jax.vmap(self.game.observe)(points).astype(jnp.float32)
         location, scale = jnp.mean(seen, 0), jnp.std(seen, 0)
         usable = jnp.isfinite(location) & jnp.isfinite(scale)
         location = jnp.where(usable, location, 0)

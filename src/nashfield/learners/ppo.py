@@ -42,10 +42,11 @@ class PPO(AbstractLearner):
         learning_rate: of Adam at first; falls linearly to 2% of that.
         trace: lambda of the advantages.
         clip: how far from 1 a ratio of densities is rewarded.
-        step_size: None for clipped ratios. Else eta, in one unit of reward: a round seeks
+        step_size: None for clipped ratios. Else eta: a round seeks
             argmax E[eta A ratio] - KL(pi || pi_old), a step of mirror descent, which gets small
             where nothing is to be gained (Tomar et al. 2022, "Mirror descent policy
-            optimization", equation 7).
+            optimization", equation 7). A is in units of what returns differ by between agents
+            at the same time, so that the size of a game's rewards does not matter.
         entropy_bonus: weight of the policy's entropy, beside advantages of deviation 1. Where
             chance outweighs what actions do, .03 or so keeps up the noise by which the mean
             action is learnt; the noisy policy itself then gets less.
@@ -114,7 +115,8 @@ class PPO(AbstractLearner):
         # In a game of tiny rewards whatever a fresh critic says would drown them: it says zero.
         network = Network.draw(widths, last_scale=0.0, key=critic_key)
         zero = jnp.zeros((), jnp.float32)
-        return policy, Critic(network, zero, jnp.ones((), jnp.float32), zero), fault
+        one = jnp.ones((), jnp.float32)
+        return policy, Critic(network, zero, one, zero, one), fault
 
     def train(
         self,

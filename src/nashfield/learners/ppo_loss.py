@@ -21,25 +21,30 @@ class Critic(eqx.Module):
         location: running mean of the returns to come.
         scale: their running standard deviation.
         count: how many rounds went into both.
+        unit: running deviation of the returns to come among agents at the same time.
     """
 
     network: Network
     location: Float[Array, "*batch"]
     scale: Float[Array, "*batch"]
     count: Float[Array, "*batch"]
+    unit: Float[Array, "*batch"]
 
     def __call__(self, features: Float[Array, "*N F1"]) -> Float[Array, "*N"]:
         """Values in the game's units."""
         return self.location + self.scale * self.network(features)[..., 0]
 
-    def follow(self, returns: Float[Array, "*N"]) -> "Critic":
+    def follow(self, returns: Float[Array, "T N"]) -> "Critic":
         """The same function of features, standardised by what `returns` add to the statistics."""
         share = 1 / jnp.minimum(self.count + 1, _MEMORY)
         location = (1 - share) * self.location + share * jnp.mean(returns)
         old = self.scale**2 + (self.location - location) ** 2
         square = (1 - share) * old + share * jnp.mean((returns - location) ** 2)
         # A game that pays nothing has deviation zero.
-        scale = jnp.sqrt(square) + 1e-8 * (1 + jnp.abs(location))
+        least = 1e-8 * (1 + jnp.abs(location))
+        scale = jnp.sqrt(square) + least
+        among = jnp.mean(jnp.var(returns, -1))
+        unit = jnp.sqrt((1 - share) * self.unit**2 + share * among) + least
         last = len(self.network.weights) - 1
         weight, bias = self.network.weights[last], self.network.biases[last]
         weight = weight * self.scale / scale
@@ -47,7 +52,7 @@ class Critic(eqx.Module):
         network = eqx.tree_at(
             lambda n: (n.weights[last], n.biases[last]), self.network, (weight, bias)
         )
-        return Critic(network, location, scale, self.count + 1)
+        return Critic(network, location, scale, self.count + 1, unit)
 
 
 # Rounds that the statistics of the critic remember.
@@ -80,7 +85,7 @@ def advantages_of(learner: Any, critic: Critic, seen: Round) -> tuple[Float[Arra
     returns = advantages + values
     critic = critic.follow(returns)
     targets = (returns - critic.location) / critic.scale
-    columns = [seen.log_density, advantages.reshape(-1), targets.reshape(-1)]
+    columns = [seen.log_density, (advantages / critic.unit).reshape(-1), targets.reshape(-1)]
     columns = [column[:, None] for column in (*columns, seen.times.astype(jnp.float32))]
     return jnp.concatenate([*columns, seen.features, seen.noise, seen.raw], 1), critic
 

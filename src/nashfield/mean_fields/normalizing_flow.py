@@ -12,6 +12,7 @@ from flowjax.bijections import AbstractBijection
 from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Float, Int, PRNGKeyArray
 
+from nashfield.mean_fields import noise
 from nashfield.mean_fields.base import AbstractFlow, AbstractMeanField, one_by_one
 from nashfield.mean_fields.nodes import average, sobol_pairs
 from nashfield.mean_fields.points import check_states
@@ -122,14 +123,13 @@ class NormalizingFlow(AbstractFlow):
             return one_by_one(self, first, key, n)  # networks of every point
         times = jnp.arange(first, len(self))
         # In one draw, which is faster than one a time.
-        noise = self.noise(key, (len(times), n, 1))
-        return jax.vmap(lambda t, noise: self.law(t)._from_noise(noise))(times, noise)
+        drawn = self.noise(key, (len(times), n, 1))
+        return jax.vmap(lambda t, drawn: self.law(t)._from_noise(drawn))(times, drawn)
 
     def noise(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Array:
         """What states are made of: normal, or uniform where a box has to be filled."""
         normal = self.base == "normal" and (self.low is None or shape[-1] > 1)
-        draw = jax.random.normal if normal else jax.random.uniform
-        return draw(key, shape, jnp.float32)
+        return noise.normal(key, shape) if normal else noise.uniform(key, shape)
 
     def condition(self, t: Time) -> Float[Array, "1"]:
         """What the bijection sees of time: 2 t / T - 1."""
@@ -183,14 +183,14 @@ class NormalizingMeanField(AbstractMeanField):
         _, x = jax.lax.while_loop(outside, again, (jnp.asarray(1), draw(jnp.asarray(0))))
         return self._clip(x).astype(_floats())
 
-    def _from_noise(self, noise: Float[Array, "n D"]) -> Float[Array, "n D"]:
+    def _from_noise(self, drawn: Float[Array, "n D"]) -> Float[Array, "n D"]:
         """States, where none has to be drawn anew."""
         flow = self.flow
         if flow.base == "normal" and flow.low is not None and flow.high is not None:
             bounds = ndtr(self._base(jnp.stack([flow.low, flow.high]))[0])
-            z = ndtri(bounds[0] + noise * (bounds[1] - bounds[0]))
-            noise = jnp.clip(z, -_REACH, _REACH)
-        return self._clip(self._states(noise)).astype(_floats())
+            z = ndtri(bounds[0] + drawn * (bounds[1] - bounds[0]))
+            drawn = jnp.clip(z, -_REACH, _REACH)
+        return self._clip(self._states(drawn)).astype(_floats())
 
     def log_density(self, x: Float[Array, "*batch D"]) -> Float[Array, "*batch"]:
         """Log density at the states `x`; minus infinity outside of the domain.

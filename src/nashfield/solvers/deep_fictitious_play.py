@@ -97,7 +97,7 @@ class AbstractDeepFictitiousPlay(AbstractDeepPlay):
 
     def begin(self, game: Any, first: PlayState, *, key: PRNGKeyArray) -> FictitiousState:
         """See `AbstractDeepPlay.begin`."""
-        start = self.learnt(first.response)
+        start = self.learnt(game, first.response)
         members = jax.tree.map(lambda x: jnp.tile(x, (self.capacity,) + (1,) * x.ndim), start)
         buffer = average = None
         if self.average_policy is not None:
@@ -162,7 +162,7 @@ class AbstractDeepFictitiousPlay(AbstractDeepPlay):
     def _respond(self, game: Any, state: FictitiousState, *, key: PRNGKeyArray) -> Any:
         updates = jnp.where(state.num_responses == 0, self.learner.num_updates, self.later_updates)
         moved = self.respond(game, state, updates, key=key)
-        member, place = self.learnt(moved.response), state.num_responses
+        member, place = self.learnt(game, moved.response), state.num_responses
         members = jax.tree.map(lambda old, new: old.at[place].set(new), state.pool.members, member)
         return dataclasses.replace(
             moved, pool=Pool(members, place + 1), num_responses=state.num_responses + 1
@@ -171,7 +171,7 @@ class AbstractDeepFictitiousPlay(AbstractDeepPlay):
     def _average(self, game: Any, state: FictitiousState, *, key: PRNGKeyArray) -> Any:
         assert self.average_policy is not None and state.buffer is not None
         play_key, fit_key = jax.random.split(key)
-        best, flow = self.learnt(state.response), self.flow(game, state).prepare()
+        best, flow = self.learnt(game, state.response), self.flow(game, state).prepare()
         done = play_against(game, best, flow, num_agents=self.num_cloned, key=play_key)
         buffer = state.buffer.put(done.states[:-1], done.actions)
         cloned = self.average_policy.fit(game, buffer, start=state.average, key=fit_key)
@@ -197,7 +197,7 @@ class DeepFictitiousPlay(AbstractDeepFictitiousPlay):
 
     learner: AbstractLearner = eqx.field(default_factory=lambda: PPO(num_updates=200))
     later_updates: int = eqx.field(static=True, default=50)
-    mean_action: bool = eqx.field(static=True, default=True)
+    mean_action: bool | None = eqx.field(static=True, default=None)
     num_agents: int = eqx.field(static=True, default=10_000)
     initial_sd: Scalar = eqx.field(converter=scalar, default=0.3)
     capacity: int = eqx.field(static=True, default=100)
@@ -228,7 +228,7 @@ class AveragePolicyFictitiousPlay(AbstractDeepFictitiousPlay):
     learner: AbstractLearner = eqx.field(default_factory=lambda: PPO(num_updates=200))
     average_policy: Cloning | None = eqx.field(default_factory=Cloning)
     later_updates: int = eqx.field(static=True, default=50)
-    mean_action: bool = eqx.field(static=True, default=True)
+    mean_action: bool | None = eqx.field(static=True, default=None)
     num_cloned: int = eqx.field(static=True, default=500)
     num_agents: int = eqx.field(static=True, default=10_000)
     initial_sd: Scalar = eqx.field(converter=scalar, default=0.3)
@@ -263,7 +263,7 @@ class DEDAFP(AbstractDeepFictitiousPlay):
     average_policy: Cloning | None = eqx.field(default_factory=Cloning)
     normalizing_flow: MaximumLikelihood | None = eqx.field(default_factory=MaximumLikelihood)
     later_updates: int = eqx.field(static=True, default=50)
-    mean_action: bool = eqx.field(static=True, default=True)
+    mean_action: bool | None = eqx.field(static=True, default=None)
     num_cloned: int = eqx.field(static=True, default=500)
     num_agents: int = eqx.field(static=True, default=10_000)
     initial_sd: Scalar = eqx.field(converter=scalar, default=0.3)

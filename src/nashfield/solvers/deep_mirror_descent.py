@@ -17,6 +17,15 @@ from nashfield.mean_fields.fitting import MaximumLikelihood
 from nashfield.solvers.deep_play import AbstractDeepPlay, PlayInfo, PlayState
 from nashfield.typing import Array, Scalar, scalar
 
+# An iteration is one round of play and learning, many agents wide; noise is never lifted back.
+_ONE_STEP: dict[str, Any] = {
+    "num_updates": 1,
+    "num_envs": 512,
+    "step_size": 0.5,
+    "log_sd": -0.5,
+    "restart_log_sd": -6.0,
+}
+
 
 class DescentState(PlayState):
     """See `PlayState`.
@@ -31,15 +40,17 @@ class DescentState(PlayState):
 class DeepMirrorDescent(AbstractDeepPlay):
     """A few updates of one policy against its crowd, then the crowd anew.
 
-    Each iteration solves, roughly, pi_{k+1} = argmax <Q_k, pi> - KL(pi, pi_k) / eta: a step of
-    mirror descent, whose proximity the clipped ratios of `PPO` keep. There is no average over past
-    best responses to wait for, so the error does not fall like 1 / k. Steps get smaller, learning
-    rate / (1 + k / decay), as they must where the policy's answer moves the crowd. Sources: Perolat
-    et al. (2022), "Scaling mean field games by online mirror descent"; Tomar et al. (2022), "Mirror
+    Each iteration solves, roughly, pi_{k+1} = argmax eta <Q_k, pi> - KL(pi, pi_k): a step of mirror
+    descent. There is no average over past best responses to wait for, so the error does not fall
+    like 1 / k. Learning slows down, learning rate / (1 + k / decay), as it must where the policy's
+    answer moves the crowd. Noise begins large and goes by itself where it costs, but not fast: the
+    policy's mean action may be better than itself, and is judged beside it. Sources: Perolat et al.
+    (2022), "Scaling mean field games by online mirror descent"; Tomar et al. (2022), "Mirror
     descent policy optimization"; the learnt crowd is that of Magnino et al. (2025).
 
     Attributes:
-        learner: of one improvement; its updates are those of one iteration.
+        learner: of one improvement; its updates are those of one iteration. A `PPO` needs a
+            step_size: with clipped ratios it oscillates where rewards read the density.
         normalizing_flow: how the crowd is learnt; None for particles.
         decay: iterations after which steps are half as long as at first.
         mean_action: see `AbstractDeepPlay`.
@@ -49,12 +60,12 @@ class DeepMirrorDescent(AbstractDeepPlay):
         initial_sd: see `AbstractDeepPlay`.
     """
 
-    learner: AbstractLearner = eqx.field(default_factory=lambda: PPO(num_updates=10))
+    learner: AbstractLearner = eqx.field(default_factory=lambda: PPO(**_ONE_STEP))
     normalizing_flow: MaximumLikelihood | None = eqx.field(
-        default_factory=lambda: MaximumLikelihood(num_steps=300)
+        default_factory=lambda: MaximumLikelihood(num_steps=100)
     )
-    decay: Scalar = eqx.field(converter=scalar, default=20.0)
-    mean_action: bool = eqx.field(static=True, default=False)
+    decay: Scalar = eqx.field(converter=scalar, default=50.0)
+    mean_action: bool | None = eqx.field(static=True, default=None)
     judging_updates: int = eqx.field(static=True, default=200)
     num_agents: int = eqx.field(static=True, default=10_000)
     initial_sd: Scalar = eqx.field(converter=scalar, default=0.3)
@@ -88,7 +99,7 @@ class DeepMirrorDescent(AbstractDeepPlay):
 
     def policy(self, game: Any, state: DescentState) -> Any:
         """What was improved last."""
-        return self.learnt(state.response)
+        return self.learnt(game, state.response)
 
     def judge(
         self, game: Any, state: DescentState, response: Response, *, key: PRNGKeyArray
@@ -97,10 +108,14 @@ class DeepMirrorDescent(AbstractDeepPlay):
         judge_key, key = jax.random.split(key)
         policy = self.policy(game, state)
         value, gap = self.exploitability(game, policy, state.crowd, response, key=judge_key)
-        eps_cnf = None
+        mean_action = eps_cnf = None
+        if policy.stochastic and not self.learns_reference(game):
+            certain, roll_key, key = policy.certain(), *jax.random.split(key)
+            crowd = rollout_flow(game, certain, num_agents=self.num_agents, key=roll_key)
+            _, mean_action = self.exploitability(game, certain, crowd, response, key=judge_key)
         if state.flow is not None:
             eps_cnf = self.distance(state.flow, state.crowd, key=key)
-        return PlayInfo(gap, value, eps_cnf=eps_cnf)
+        return PlayInfo(gap, value, mean_action_exploitability=mean_action, eps_cnf=eps_cnf)
 
     def best_response(self, game: Any, state: DescentState, *, key: PRNGKeyArray) -> Response:
         """See `AbstractDeepPlay.best_response`: a long training that starts from the policy."""

@@ -14,6 +14,7 @@ from jaxtyping import Float, PRNGKeyArray
 from nashfield.dynamics.episodes import rollout_flow
 from nashfield.games.continuous import ContinuousGame
 from nashfield.games.grids import check_density, reads_density
+from nashfield.games.quadratic import QuadraticGame
 from nashfield.learners.base import AbstractLearner
 from nashfield.learners.response import Response
 from nashfield.mean_fields import AbstractFlow, Flow, KnownStart, Walled
@@ -88,7 +89,8 @@ class AbstractDeepPlay(AbstractSolver):
         learner: of best responses.
         normalizing_flow: how the crowd is learnt; None for particles.
         mean_action: whether learnt policies play their mean actions; else their noise is part of
-            them, as it must be where a crowd has to spread.
+            them, as it must be where a crowd has to spread. None leaves it to the game: mean
+            actions where it is quadratic, as nothing random is a best response there.
         num_agents: of a roll-out, and of the episodes that judge.
         initial_sd: iterations begin with the crowd of agents whose actions are noise of this
             deviation (in half widths of the interval of an action; where it is unbounded, in its
@@ -100,7 +102,7 @@ class AbstractDeepPlay(AbstractSolver):
 
     learner: eqx.AbstractVar[AbstractLearner]
     normalizing_flow: eqx.AbstractVar[MaximumLikelihood | None]
-    mean_action: eqx.AbstractVar[bool]
+    mean_action: eqx.AbstractVar[bool | None]
     num_agents: eqx.AbstractVar[int]
     initial_sd: eqx.AbstractVar[Scalar]
 
@@ -206,9 +208,12 @@ class AbstractDeepPlay(AbstractSolver):
             learnt = Walled.of(learnt, game.free)
         return KnownStart(game.initial(), learnt, action_mean=learnt.action_mean)
 
-    def learnt(self, response: Response) -> Any:
+    def learnt(self, game: Any, response: Response) -> Any:
         """The policy of a best response, as it is played."""
-        return response.policy.certain() if self.mean_action else response.policy
+        certain = self.mean_action
+        if certain is None:
+            certain = isinstance(game, QuadraticGame)
+        return response.policy.certain() if certain else response.policy
 
     def learns_reference(self, game: Any) -> bool:
         """Whether best responses in `game` are known by training alone."""
@@ -239,7 +244,7 @@ class AbstractDeepPlay(AbstractSolver):
         eps_br = state.eps_br
         if reference is not None:
             sizes = {"num_agents": self.num_agents, "key": judge_key}
-            missed = gain(game, self.learnt(response), reference, flow, **sizes)[1]
+            missed = gain(game, self.learnt(game, response), reference, flow, **sizes)[1]
             eps_br = missed.astype(eps_br.dtype)
         return dataclasses.replace(state, response=response, eps_br=eps_br)
 
@@ -261,7 +266,7 @@ class AbstractDeepPlay(AbstractSolver):
         """Value of `policy` against its own `crowd`, and what a best response gains."""
         reference = reference_response(game, crowd, _states(crowd))
         if reference is None:
-            reference = self.learnt(response)
+            reference = self.learnt(game, response)
         return gain(game, policy, reference, crowd, num_agents=self.num_agents, key=key)
 
     def distance(self, flow: AbstractFlow, crowd: Flow, *, key: PRNGKeyArray) -> Float[Array, ""]:

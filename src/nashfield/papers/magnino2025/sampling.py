@@ -111,15 +111,26 @@ def seconds_in_turn(
 ) -> dict[str, float]:
     """Median time of `do(what, key)` once it is compiled, for each pair of these.
 
-    They take turns, so that what else the machine does is spread over all.
+    They take turns, so that what else the machine does is spread over all. Only arrays are handed
+    over: to take modules apart costs Python as much as a small draw.
     """
-    ready = {name: (eqx.filter_jit(do), what) for name, (do, what) in ways.items()}
+
+    def compiled(do: Callable, what: Any) -> tuple[Callable, list[Any]]:
+        arrays, rest = eqx.partition(what, eqx.is_array)
+        leaves, tree = jax.tree.flatten(arrays)
+
+        def run(leaves: list[Any], key: PRNGKeyArray) -> Any:
+            return do(eqx.combine(jax.tree.unflatten(tree, leaves), rest), key)
+
+        return jax.jit(run), leaves
+
+    ready = {name: compiled(*way) for name, way in ways.items()}
     seconds = {name: [] for name in ways}
     for index in range(repeats + 1):
         fresh = jax.block_until_ready(jax.random.fold_in(key, index))
-        for name, (do, what) in ready.items():
+        for name, (run, leaves) in ready.items():
             start = time.perf_counter()
-            jax.block_until_ready(do(what, fresh))
+            jax.block_until_ready(run(leaves, fresh))
             seconds[name].append(time.perf_counter() - start)
     return {name: float(np.median(found[1:])) for name, found in seconds.items()}
 
