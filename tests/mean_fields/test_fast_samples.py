@@ -152,7 +152,7 @@ def test_walls_are_left_out_and_nothing_else_changes(num_agents):
     left = norm.sf(0.5)
     assert kstest(first, lambda z: (norm.cdf(z) - (1 - left)) / left).pvalue > 1e-3
     assert kstest(second, "norm").pvalue > 1e-3
-    assert len(np.unique(first)) == NUM  # no draw serves twice
+    assert len(np.unique(came[2], axis=0)) == NUM  # no draw serves twice
 
 
 def pushed_one(flow, x):

@@ -96,7 +96,7 @@ def test_noise_of_an_answer_is_left_to_the_game():
         for game, solver in (
             (GAME, SOLVERS["descent"]),
             (GAME, noisy),
-            (nf.games.LocalEntropy(horizon=2), SOLVERS["descent"]),
+            (nf.games.BeachBarLine(horizon=5), SOLVERS["descent"]),
         )
     ]
     assert [s.policy.stochastic for s in solutions] == [False, True, True]
