@@ -226,7 +226,7 @@ class AveragePolicyFictitiousPlay(AbstractDeepFictitiousPlay):
     """
 
     learner: AbstractLearner = eqx.field(default_factory=lambda: PPO(num_updates=200))
-    average_policy: Cloning | None = eqx.field(default_factory=Cloning)
+    average_policy: Cloning | None = eqx.field(default_factory=lambda: Cloning(num_steps=300))
     later_updates: int = eqx.field(static=True, default=50)
     mean_action: bool | None = eqx.field(static=True, default=None)
     num_cloned: int = eqx.field(static=True, default=500)
@@ -260,8 +260,10 @@ class DEDAFP(AbstractDeepFictitiousPlay):
     """
 
     learner: AbstractLearner = eqx.field(default_factory=lambda: PPO(num_updates=200))
-    average_policy: Cloning | None = eqx.field(default_factory=Cloning)
-    normalizing_flow: MaximumLikelihood | None = eqx.field(default_factory=MaximumLikelihood)
+    average_policy: Cloning | None = eqx.field(default_factory=lambda: Cloning(num_steps=300))
+    normalizing_flow: MaximumLikelihood | None = eqx.field(
+        default_factory=lambda: MaximumLikelihood(num_steps=500)
+    )
     later_updates: int = eqx.field(static=True, default=50)
     mean_action: bool | None = eqx.field(static=True, default=None)
     num_cloned: int = eqx.field(static=True, default=500)

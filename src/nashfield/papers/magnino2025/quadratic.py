@@ -49,8 +49,7 @@ def play(
         name: Run(game, sizes.fictitious(solver, num_iterations), num_iterations, sizes.num_seeds)
         for name, solver in ALGORITHMS.items()
     }
-    # Nobody has to spread here: noise explores, and the mean action is the answer.
-    descent = DeepMirrorDescent(mean_action=True, num_agents=sizes.num_agents)
+    descent = DeepMirrorDescent(num_agents=sizes.num_agents)
     runs[OURS] = Run(game, descent, sizes.descent_iterations, sizes.num_seeds)
     learn_key, draw_key = jax.random.split(key)
     labelled = {f"{_GAME}, {name}": run for name, run in runs.items()}

@@ -1,6 +1,5 @@
 """Four rooms in the plane: how evenly the crowd fills them, and who walks how fast."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +26,7 @@ _MIDDLE = 0.25
 # shares of the crowd may lie apart; the coefficient of mirror descent.
 _MOST, _MOST_APART, _MOST_OF_OURS, _FULL = 0.9, 0.3, 0.3, 40
 _GAME = "four rooms"
-# Certain answers leave the crowd where it is dense: noise spreads it.
+# Best responses that are all but certain leave the crowd where it is dense: noise spreads it.
 _NOISE: dict[str, Any] = {"entropy_bonus": 0.03, "log_sd": -0.3, "restart_log_sd": -0.3}
 
 
@@ -39,8 +38,6 @@ def play(
     num_iterations, num_seeds = sizes.rooms_iterations, sizes.rooms_seeds
     deda = sizes.fictitious(DEDAFP, num_iterations, learner=sizes.learner(**_NOISE))
     descent = DeepMirrorDescent(num_agents=sizes.num_agents)
-    noisy: Any = dataclasses.replace(descent.learner, **_NOISE)
-    descent = dataclasses.replace(descent, learner=noisy)
     runs = {
         "DEDA-FP": Run(game, deda, num_iterations, num_seeds),
         "deep mirror descent": Run(game, descent, sizes.rooms_descent_iterations, num_seeds),

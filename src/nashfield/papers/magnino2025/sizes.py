@@ -32,14 +32,14 @@ class Sizes:
 
     num_seeds: int = 4
     num_iterations: int = 20
-    descent_iterations: int = 40
+    descent_iterations: int = 100
     rooms_seeds: int = 1
     rooms_iterations: int = 40
-    rooms_descent_iterations: int = 100
+    rooms_descent_iterations: int = 200
     first_updates: int = 200
     later_updates: int = 50
-    clone_steps: int = 1000
-    fit_steps: int = 2000
+    clone_steps: int = 300
+    fit_steps: int = 500
     num_agents: int = 10_000
     grid_iterations: int = 300
     num_samples: int = 1_000_000
@@ -69,13 +69,13 @@ class Sizes:
 QUICK = Sizes(
     num_seeds=2,
     num_iterations=4,
-    descent_iterations=10,
+    descent_iterations=30,
     rooms_iterations=4,
-    rooms_descent_iterations=12,
+    rooms_descent_iterations=30,
     first_updates=100,
     later_updates=30,
-    clone_steps=500,
-    fit_steps=500,
+    clone_steps=200,
+    fit_steps=300,
     num_agents=4000,
     num_samples=200_000,
 )
