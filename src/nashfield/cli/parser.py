@@ -121,8 +121,8 @@ def _solve(commands: Any) -> _Parser:
         type=_count,
         metavar="N",
         help="at most so many, those before a resumption included (default "
-        f"{DEFAULT_ITERATIONS}; {DEFAULT_GRADIENT_STEPS} where a policy is trained, or what the "
-        "solver's capacity holds)",
+        f"{DEFAULT_ITERATIONS}; {DEFAULT_GRADIENT_STEPS} where a policy is trained; 20 of deep "
+        "fictitious play and 100 of deep mirror descent, or what the solver's capacity holds)",
     )
     add(
         "--tolerance",

@@ -82,7 +82,8 @@ def _fill_in(args: argparse.Namespace, game: Any, solver: Any) -> None:
     """
     trains = solver.starts_itself
     if args.iterations is None:
-        args.iterations = DEFAULT_GRADIENT_STEPS if trains else DEFAULT_ITERATIONS
+        usual = DEFAULT_GRADIENT_STEPS if trains else DEFAULT_ITERATIONS
+        args.iterations = solver.usual_iterations or usual
         args.iterations = min(args.iterations, solver.most_iterations(game) or args.iterations)
     if args.tolerance is None:
         args.tolerance = 0.0 if trains else DEFAULT_TOLERANCE

@@ -28,6 +28,11 @@ class Affine(AbstractControl):
         """T."""
         return self.gain.shape[-3]
 
+    @property
+    def control_dim(self) -> int:
+        """C."""
+        return self.offset.shape[-1]
+
     def action(self, t: Time, x: Float[Array, "D"], noise: Float[Array, "C"]) -> Float[Array, "C"]:
         """See `AbstractControl.action`."""
         mean = jnp.asarray(self.gain)[t] @ x + jnp.asarray(self.offset)[t]

@@ -3,7 +3,9 @@
 import abc
 
 import equinox as eqx
-from jaxtyping import Float
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float, PRNGKeyArray
 
 from nashfield.typing import Array, Time
 
@@ -20,9 +22,23 @@ class AbstractControl(eqx.Module):
         """For how many decisions this is a policy; None for any."""
         return None
 
+    @property
+    @abc.abstractmethod
+    def control_dim(self) -> int:
+        """C."""
+
     @abc.abstractmethod
     def action(self, t: Time, x: Float[Array, "D"], noise: Float[Array, "C"]) -> Float[Array, "C"]:
         """What an agent in x does at time t."""
+
+    def sample(self, key: PRNGKeyArray, t: Time, x: Float[Array, "*N D"]) -> Float[Array, "*N C"]:
+        """Draws what agents in the states `x` do at time t."""
+        x = jnp.asarray(x)
+        noise = jax.random.normal(key, (*x.shape[:-1], self.control_dim), x.dtype)
+        action = self.action
+        for _ in x.shape[:-1]:
+            action = jax.vmap(action, in_axes=(None, 0, 0))
+        return action(t, x, noise)
 
     @abc.abstractmethod
     def log_density(self, t: Time, x: Float[Array, "D"], a: Float[Array, "C"]) -> Float[Array, ""]:

@@ -131,6 +131,11 @@ class GaussianNetwork(AbstractControl):
         """T."""
         return self.num_decisions
 
+    @property
+    def control_dim(self) -> int:
+        """C."""
+        return self.low.shape[-1]
+
     def split(self) -> tuple[Any, Any]:
         """What is trained (network and log_sd) and the rest; `eqx.combine` joins them."""
         trained = jax.tree.map(lambda _: False, self)

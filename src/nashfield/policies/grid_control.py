@@ -31,6 +31,11 @@ class GridActions(AbstractControl):
         """T."""
         return self.actions.shape[-3]
 
+    @property
+    def control_dim(self) -> int:
+        """C."""
+        return self.actions.shape[-1]
+
     def action(self, t: Time, x: Float[Array, "D"], noise: Float[Array, "C"]) -> Float[Array, "C"]:
         """See `AbstractControl.action`."""
         index, shares = self.cells.shares(x)
@@ -71,6 +76,11 @@ class GridControl(AbstractControl):
     def horizon(self) -> int:
         """T."""
         return self.table.shape[-3]
+
+    @property
+    def control_dim(self) -> int:
+        """C."""
+        return len(self.shape)
 
     def action(self, t: Time, x: Float[Array, "D"], noise: Float[Array, "C"]) -> Float[Array, "C"]:
         """See the class; noise zero draws medians, and `certain()` plays the mean."""

@@ -79,6 +79,11 @@ class MixtureNetwork(AbstractControl):
         return self.body.horizon
 
     @property
+    def control_dim(self) -> int:
+        """C."""
+        return self.body.control_dim
+
+    @property
     def location(self) -> Float[Array, "*batch F"]:
         """What is subtracted from observations."""
         return self.body.location

@@ -67,10 +67,13 @@ class AbstractSolver(eqx.Module):
         games: classes of games that it solves.
         starts_itself: whether it brings its own first policy, so that none can be given; it then
             has a method `first_policy(game, *, key)`.
+        usual_iterations: how many the command does where nobody says; None leaves it to the
+            command.
     """
 
     games: ClassVar[tuple[type, ...]] = (FiniteGame, StationaryGame)
     starts_itself: ClassVar[bool] = False
+    usual_iterations: ClassVar[int | None] = None
 
     @abc.abstractmethod
     def init(self, game: Any, policy: Float[Array, "*T S A"], *, key: PRNGKeyArray) -> Any:

@@ -1,7 +1,7 @@
 """Deep fictitious play: learnt best responses, their mixture, an average policy, a learnt crowd."""
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -50,6 +50,8 @@ class AbstractDeepFictitiousPlay(AbstractDeepPlay):
         num_cloned: agents of each best response whose decisions the average policy is fitted to.
         capacity: for how many best responses there is room: at most so many iterations.
     """
+
+    usual_iterations: ClassVar[int | None] = 20
 
     learner: eqx.AbstractVar[AbstractLearner]
     later_updates: eqx.AbstractVar[int]

@@ -1,7 +1,7 @@
 """Deep mirror descent: one policy that improves a little against its own crowd, again and again."""
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -59,6 +59,8 @@ class DeepMirrorDescent(AbstractDeepPlay):
         num_agents: of a roll-out, and of the episodes that judge.
         initial_sd: see `AbstractDeepPlay`.
     """
+
+    usual_iterations: ClassVar[int | None] = 100
 
     learner: AbstractLearner = eqx.field(default_factory=lambda: PPO(**_ONE_STEP))
     normalizing_flow: MaximumLikelihood | None = eqx.field(

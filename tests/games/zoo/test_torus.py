@@ -49,6 +49,7 @@ class Ergodic(AbstractControl):
     """The ergodic control."""
 
     game: CrowdAversion
+    control_dim: int = 1
 
     def action(self, t, x, noise):
         return self.game.ergodic_control(x)
