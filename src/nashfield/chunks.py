@@ -193,7 +193,7 @@ class Loop:
 def _start(game, solver, policy, atol, rtol, key) -> tuple[Progress, StepInfo, Array]:
     progress = start(game, solver, policy, key=key)  # first: it looks at the game
     info, target = stop_target(game, solver, progress, atol, rtol, key=key)
-    return _strong(progress), info, target
+    return strong(progress), info, target
 
 
 @eqx.filter_jit
@@ -201,7 +201,7 @@ def _chunk(game, solver, progress, target, limit, key, length: int) -> tuple[Pro
     progress, infos = iterate(
         game, solver, progress, length=length, target=target, limit=limit, key=key
     )
-    return _strong(progress), infos
+    return strong(progress), infos
 
 
 @eqx.filter_jit
@@ -210,7 +210,7 @@ def _finish(game, solver, progress, key) -> Solution:
     return dataclasses.replace(solution, state=None, game=None, solver=None)
 
 
-def _strong(progress: Progress) -> Progress:
+def strong(progress: Any) -> Any:
     """Gives every array a dtype of its own, so that first, later and resumed chunks are one."""
     return jax.tree.map(lambda x: jax.lax.convert_element_type(x, x.dtype), progress)
 

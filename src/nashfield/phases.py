@@ -1,5 +1,6 @@
 """The host's side of a run whose iterations are long: phase by phase."""
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from nashfield.chunks import Loop, table_of
+from nashfield.chunks import Loop, strong, table_of
 from nashfield.progress import ProgressReport
 from nashfield.results import Result
 from nashfield.solution import Solution
@@ -37,11 +38,13 @@ class PhasedLoop(Loop):
         """See `Loop.go`."""
         first, begin = self.num_steps, self.seconds
         while self.num_steps < num_iterations:
-            self.good = self.progress
+            before, self.good = self.good, self.progress
             code = self._iterate(report)
+            if code == Result.NONFINITE and not self.trouble:
+                self._go_back(before)
+            elif code != Result.MAX_ITERATIONS:
+                self._end(code)
             if code != Result.MAX_ITERATIONS:
-                kept = self.progress
-                self.progress = Progress(kept.state, kept.num_steps, jnp.asarray(int(code)))
                 return
             rate = (self.num_steps - first) / max(self.seconds - begin, 1e-9)
             report.update(self.num_steps, float(self.rows[-1][-1, 0]), rate)
@@ -64,7 +67,6 @@ class PhasedLoop(Loop):
                 if float(infos.exploitability) <= self._target(float(infos.exploitability)):
                     return Result.CONVERGED
                 if not np.isfinite(float(infos.exploitability)):
-                    self.trouble = f"iteration {self.num_steps + 1}: values are not finite"
                     return Result.NONFINITE
             state = moved
         self.rows.append(table_of(jax.tree.map(lambda x: x[None], infos)))
@@ -78,22 +80,30 @@ class PhasedLoop(Loop):
 
     def _target(self, first: float) -> float:
         atol, rtol = self.tolerances
-        if self.rows and len(self.rows[0]):
-            first = float(self.rows[0][0, 0])
+        if self.num_steps > 0:
+            first = float(self.table()[0, 0])
         return atol + rtol * first if atol or rtol else -np.inf
+
+    def _end(self, code: Result) -> None:
+        kept = self.progress
+        self.progress = Progress(kept.state, kept.num_steps, jnp.asarray(int(code)))
+
+    def _go_back(self, good: Any) -> None:
+        """Ends at `good`, the iterate before, as the present one is worth no number."""
+        self.trouble = f"iteration {self.num_steps}: values of its policy are not finite"
+        self.good = self.progress = self.progress if good is None else good
+        self._end(Result.NONFINITE)
 
     def evaluate(self) -> Solution:
         """The last good iterate."""
+        info = self._judge_last()
+        if not self.trouble and not np.isfinite(float(info.exploitability)):
+            self._go_back(self.good)
+            info = self._judge_last()
         solver, state = self.solver, self.progress.state
-        key, response_key = jax.random.split(self.key)
-        response = state.response
-        if solver.learns_reference(self.game):
-            response = self.call(_best_response, self.game, solver, state, response_key)
-        info = self._judge(state, response, key)
-        if self.num_steps == 0:
-            self.initial = float(info.exploitability)
-        else:
-            self.initial = float(self.rows[0][0, 0])
+        self.initial = float(info.exploitability)
+        if self.num_steps > 0:
+            self.initial = float(self.table()[0, 0])
         return Solution(
             policy=solver.policy(self.game, state),
             flow=solver.flow(self.game, state),
@@ -105,10 +115,26 @@ class PhasedLoop(Loop):
             solver=None,
         )
 
+    def _judge_last(self) -> PlayInfo:
+        solver, state = self.solver, self.progress.state
+        key, response_key = jax.random.split(self.key)
+        response, trouble = state.response, ""
+        if solver.learns_reference(self.game):
+            response = self.call(_best_response, self.game, solver, state, response_key)
+            trained = dataclasses.replace(state, response=response)
+            trouble = solver.trouble(self.game, solver.phases[0], trained)
+        info = self._judge(state, response, key)
+        if not trouble:
+            return info
+        self.trouble = self.trouble or f"judging iteration {self.num_steps}: {trouble}"
+        self.good = self.progress
+        self._end(Result.NONFINITE)
+        return dataclasses.replace(info, exploitability=jnp.full_like(info.exploitability, jnp.nan))
+
 
 @eqx.filter_jit
 def _begin(game: Any, solver: AbstractDeepPlay, key: PRNGKeyArray) -> Any:
-    return solver.init_uniform(game, key=key)
+    return strong(solver.init_uniform(game, key=key))
 
 
 @eqx.filter_jit

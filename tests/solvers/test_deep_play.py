@@ -1,5 +1,8 @@
 """Deep play on small sizes: what every such solver keeps to, its numbers, and its troubles."""
 
+import collections
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,7 +13,9 @@ import scipy.stats
 import nashfield as nf
 from nashfield.games.loading import load_game
 from nashfield.learners import PPO, SAC, Cloning
-from nashfield.mean_fields import KnownStart, MaximumLikelihood
+from nashfield.mean_fields import Flow, KnownStart, MaximumLikelihood, Particles
+from nashfield.phases import PhasedLoop
+from nashfield.solvers.deep_fictitious_play import AbstractDeepFictitiousPlay
 
 KEY = jax.random.key(5)
 LEARNER = PPO(num_updates=6, num_envs=16, num_epochs=2, num_minibatches=2, hidden=(8,))
@@ -28,7 +33,27 @@ GAME = nf.games.LinearQuadratic(horizon=5)
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def traces():
+    """How often phases were traced, by solver and phase."""
+    found = collections.Counter()
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in (AbstractDeepFictitiousPlay, nf.DeepMirrorDescent):
+
+            def counted(self, name, game, state, *, key, phase=kind.phase):
+                found[type(self).__name__, name] += 1
+                return phase(self, name, game, state, key=key)
+
+            def judged(self, game, state, response, *, key, judge=kind.judge):
+                found[type(self).__name__, "judge"] += 1
+                return judge(self, game, state, response, key=key)
+
+            patch.setattr(kind, "phase", counted)
+            patch.setattr(kind, "judge", judged)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, traces):
     """Two iterations of each solver in a folder, then one more after a resumption."""
     with jax.enable_x64(True):
         found = {}
@@ -42,6 +67,12 @@ def runs(tmp_path_factory):
                 nf.run(GAME, solver, num_iterations=3, resume=True, **options),
             )
         return found
+
+
+def test_every_phase_is_traced_once(traces, runs):
+    """Not anew for later iterations, nor after a resumption."""
+    assert len(traces) == 3 + 4 + 5 + 4
+    assert set(traces.values()) == {1}
 
 
 @pytest.mark.parametrize("name", SOLVERS)
@@ -72,6 +103,51 @@ def test_a_resumed_run_goes_on_where_it_was(runs, name):
         strict=True,
     ):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_run_that_was_stopped_in_its_first_iteration(runs, tmp_path, monkeypatch):
+    options = {"num_iterations": 2, "key": KEY, "out": tmp_path / "run"}
+
+    def stop(loop, report):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PhasedLoop, "_iterate", stop)
+        with pytest.raises(KeyboardInterrupt, match="after 0 iterations"):
+            nf.run(GAME, SOLVERS["mixture"], **options)
+    solution, wanted = nf.run(GAME, SOLVERS["mixture"], resume=True, **options), runs["mixture"][1]
+    for name, column in wanted.history.items():
+        np.testing.assert_array_equal(solution.history[name], column)
+    name = "initial_exploitability"
+    assert solution.stats[name] == wanted.stats[name] == wanted.history["exploitability"][0]
+
+
+def test_a_policy_without_finite_values_is_not_returned(runs, monkeypatch):
+    """Neither where a further iteration finds out nor where the run is over; but the one before."""
+    judge = PhasedLoop._judge
+
+    def blind(self, state, response, key):
+        info = judge(self, state, response, key)
+        bad = int(state.num_responses) == 1
+        return dataclasses.replace(info, exploitability=info.exploitability * (jnp.nan**bad))
+
+    monkeypatch.setattr(PhasedLoop, "_judge", blind)
+    for num_iterations in (1, 2):
+        options = {"num_iterations": num_iterations, "key": KEY}
+        solution = nf.run(GAME, SOLVERS["mixture"], **options, throw=False)
+        assert solution.result is nf.Result.NONFINITE
+        assert solution.trouble == "iteration 1: values of its policy are not finite"
+        assert int(solution.num_steps) == 0 and int(solution.state.num_responses) == 0
+        assert solution.exploitability == runs["mixture"][1].history["exploitability"][0]
+
+
+def test_distances_are_between_whole_crowds():
+    """Agents stand in the order of what they play, as in the crowd of a pool."""
+    solver, x = nf.DeepFictitiousPlay(), np.random.default_rng(0).normal(size=(3, 10_000, 1))
+    crowd, ordered, moved = (Flow(Particles(jnp.asarray(y))) for y in (x, np.sort(x, 1), x + 0.5))
+    # Two samples of 3334 of one law are apart by about 1 / sqrt(3334) = .017.
+    assert solver.distance(ordered, crowd, key=KEY) < 0.05
+    assert solver.distance(ordered, moved, key=KEY) == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize("name", SOLVERS)

@@ -33,7 +33,7 @@ from nashfield.typing import Array, Scalar
 
 # Fewer agents than this have no density to speak of.
 _LEAST_AGENTS = 100
-# Distances between crowds are those of so many agents: sorting more would take most of the time.
+# Distances between crowds are those of at most so many agents: sorting takes most of the time.
 _MOST_COMPARED = 4096
 # What a phase makes, and what to change where that went wrong.
 _PARTS = {
@@ -177,8 +177,7 @@ class AbstractDeepPlay(AbstractSolver):
         """All phases; NaN for the exploitability where the best response failed."""
         moved = self.phase(self.phases[0], game, state, key=self.phase_key(key, 0))
         info = self.judge(game, state, moved.response, key=self.phase_key(key, len(self.phases)))
-        found = jnp.where(moved.response.fault.found, jnp.nan, info.exploitability)
-        info = dataclasses.replace(info, exploitability=found)
+        info = _unless(moved.response.fault.found, info)
         for index, name in enumerate(self.phases[1:], 1):
             moved = self.phase(name, game, moved, key=self.phase_key(key, index))
         return moved, info
@@ -194,7 +193,7 @@ class AbstractDeepPlay(AbstractSolver):
         if self.learns_reference(game):
             key, respond_key = jax.random.split(key)
             response = self.best_response(game, state, key=respond_key)
-        info = self.judge(game, state, response, key=key)
+        info = _unless(response.fault.found, self.judge(game, state, response, key=key))
         return Outcome(self.policy(game, state), self.flow(game, state), info, jnp.asarray(True))
 
     def best_response(self, game: Any, state: Any, *, key: PRNGKeyArray) -> Response:
@@ -273,10 +272,19 @@ class AbstractDeepPlay(AbstractSolver):
 
     def distance(self, flow: AbstractFlow, crowd: Flow, *, key: PRNGKeyArray) -> Float[Array, ""]:
         """Mean over t = 1..T of the distance between a flow and a crowd."""
-        states = _states(crowd)[:, :_MOST_COMPARED]
-        num_agents = states.shape[1]
-        other = _states(flow) if isinstance(flow, Flow) else flow.sample(key, num_agents)
-        return jnp.mean(sliced_wasserstein(other[1:, :num_agents], states[1:], num_slices=4))
+        # Not the first ones: agents are grouped by what they play.
+        stride = -(-self.num_agents // _MOST_COMPARED)
+        states = _states(crowd)[1:, ::stride]
+        if isinstance(flow, Flow):
+            other = _states(flow)[1:, ::stride]
+        else:
+            other = flow.sample_from(1, key, states.shape[1])
+        return jnp.mean(sliced_wasserstein(other, states, num_slices=4))
+
+
+def _unless(failed: Any, info: PlayInfo) -> PlayInfo:
+    found = jnp.where(failed, jnp.nan, info.exploitability)
+    return dataclasses.replace(info, exploitability=found)
 
 
 def _states(crowd: Any) -> Float[Array, "T1 N D"]:
