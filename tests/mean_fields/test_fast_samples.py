@@ -195,6 +195,13 @@ def test_numbers_have_their_laws(impl):
     assert not np.isin(other, z).any()
 
 
+def test_no_number_is_an_end():
+    """Whatever the bits: also those that single precision would round up to 1."""
+    words = jnp.asarray([0, 1, 2**32 - 2, 2**32 - 1], jnp.uint32)
+    found = np.asarray(noise._fractions(words), float)
+    np.testing.assert_array_equal(found, [2**-24, 2**-24, 1 - 2**-24, 1 - 2**-24])
+
+
 def test_numbers_of_keys_side_by_side():
     keys = jax.random.split(KEY, 3)
     both = jax.vmap(lambda key: noise.normal(key, (7,)))(keys)
