@@ -166,3 +166,28 @@ def test_strong_crowding_has_its_equilibrium(parameters):
 def test_what_is_not_found_is_not_called_missing():
     with pytest.raises(GameError, match="LocalEntropy: no equilibrium was found: the iteration"):
         LocalEntropy(c_a=1e-4, c_m=50.0, initial_variance=1e-6).equilibrium()
+
+
+def variances(grid, solver, num_iterations, policy=None):
+    """Those of the crowd at t = 1..T, and the policy."""
+    solution = nf.solve(grid, solver, num_iterations=num_iterations, initial_policy=policy)
+    x, masses = np.asarray(grid.cells.centres)[:, 0], np.asarray(solution.flow.states)
+    return (masses @ x**2 - (masses @ x) ** 2)[1:], solution.policy
+
+
+@pytest.mark.slow
+def test_a_grid_finds_the_closed_form_and_fictitious_play_what_mirror_descent_does():
+    box = {"low": -2.5, "high": 3.5, "action_low": -1.0, "action_high": 1.0}
+    descent = nf.OnlineMirrorDescent(learning_rate=1.0)
+    exact = np.asarray(LocalEntropy(floor=0.0).equilibrium().flow.laws.covariance)[1:, 0, 0]
+    fine = nf.discretise(LocalEntropy(floor=1e-9), num_cells=200, num_actions=121, **box)
+    np.testing.assert_allclose(variances(fine, descent, 1500)[0], exact, rtol=0.005)
+
+    grid = nf.discretise(LocalEntropy(floor=1e-2), num_cells=100, num_actions=61, **box)
+    found, _ = variances(grid, descent, 1500)
+    # The average leaves out random agents: it begins with the best response to them.
+    _, first = variances(grid, nf.FixedPoint(), 1)
+    played, _ = variances(grid, nf.FictitiousPlay(), 49, first)
+    np.testing.assert_allclose(played, found, rtol=0.02)
+    # The floor moves the equilibrium: agents far out are paid less.
+    assert 0.05 < np.max(np.abs(found / exact - 1)) < 0.15
