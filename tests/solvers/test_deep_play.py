@@ -304,6 +304,7 @@ def test_a_start_of_ones_own_is_refused():
         ({"capacity": 0}, "capacity must be at least 1"),
         ({"num_agents": 0}, "num_agents must be at least 1"),
         ({"initial_sd": 0.0}, "initial_sd must be finite and greater than 0"),
+        ({"initial_sd": 8.0}, "initial_sd must lie between 0.0025 and 7.3891"),
     ],
 )
 def test_parameters(options, message):

@@ -18,7 +18,7 @@ from nashfield.learners.environment import Environment, play
 from nashfield.learners.faults import Fault
 from nashfield.learners.response import Response, begin_policy
 from nashfield.learners.soft_loss import Memory, SoftLoss
-from nashfield.policies.gaussian_network import LOG_SD_RANGE, GaussianNetwork
+from nashfield.policies.gaussian_network import GaussianNetwork, check_sd
 from nashfield.policies.network import Network
 from nashfield.results import ParameterError
 from nashfield.typing import Array, Scalar, scalar
@@ -74,16 +74,7 @@ class SAC(AbstractLearner):
             check_size("hidden", width)
         check_number("learning_rate", self.learning_rate, above=0.0)
         check_probability("target_rate", self.target_rate)
-        check_number("target_sd", self.target_sd, above=0.0)
-        least, most = (math.exp(edge) for edge in LOG_SD_RANGE)
-        if not isinstance(self.target_sd, jax.core.Tracer) and not np.all(
-            (self.target_sd > least) & (self.target_sd < most)
-        ):
-            raise ParameterError(
-                f"target_sd must lie between {least:.4f} and {most:.4f}, where the deviations of "
-                f"a policy can be, not {self.target_sd}: measure actions in other units, or bound "
-                "them with control_bounds"
-            )
+        check_sd("target_sd", self.target_sd)
 
     def check_game(self, game: ContinuousGame) -> None:
         """See `AbstractLearner.check_game`: no law on an interval has more entropy than a level."""

@@ -6,13 +6,16 @@ from typing import Any, Literal
 
 import equinox as eqx
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
+from nashfield.checks import check_number
 from nashfield.controls import AbstractControl
 from nashfield.games.continuous import ContinuousGame
 from nashfield.policies.network import Network
+from nashfield.results import ParameterError
 from nashfield.typing import Array, Time
 
 # Log standard deviations that depend on the state stay between these.
@@ -235,6 +238,22 @@ class GaussianNetwork(AbstractControl):
     @property
     def _width(self) -> Array:
         return jnp.asarray(self.high) - self.low
+
+
+def check_sd(name: str, value: Any) -> None:
+    """Raises unless every entry of `value` is a deviation that a policy can have.
+
+    Raises:
+        ParameterError: one is not.
+    """
+    check_number(name, value, above=0.0)
+    least, most = (math.exp(edge) for edge in LOG_SD_RANGE)
+    if not isinstance(value, jax.core.Tracer) and not np.all((value > least) & (value < most)):
+        raise ParameterError(
+            f"{name} must lie between {least:.4f} and {most:.4f}, where the deviations of a policy "
+            f"can be, not {value}: measure actions in other units, or bound them with "
+            "control_bounds"
+        )
 
 
 def normal_log_density(

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Int, PRNGKeyArray
 
-from nashfield.checks import check_number, check_size
+from nashfield.checks import check_size
 from nashfield.dynamics.episodes import play_against, rollout_flow
 from nashfield.learners.base import AbstractLearner
 from nashfield.learners.cloning import Buffer, Cloning
@@ -18,6 +18,7 @@ from nashfield.learners.response import Response
 from nashfield.mean_fields.fitting import MaximumLikelihood
 from nashfield.metrics.responders import reference_of
 from nashfield.policies import Pool
+from nashfield.policies.gaussian_network import check_sd
 from nashfield.results import ParameterError
 from nashfield.solvers.deep_play import AbstractDeepPlay, PlayInfo, PlayState
 from nashfield.typing import Array, Scalar, scalar
@@ -62,7 +63,7 @@ class AbstractDeepFictitiousPlay(AbstractDeepPlay):
     def __check_init__(self):
         for name in ("later_updates", "num_cloned", "capacity", "num_agents"):
             check_size(name, getattr(self, name))
-        check_number("initial_sd", self.initial_sd, above=0.0)
+        check_sd("initial_sd", self.initial_sd)
 
     @property
     def phases(self) -> tuple[str, ...]:

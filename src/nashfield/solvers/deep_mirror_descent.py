@@ -14,6 +14,7 @@ from nashfield.learners.base import AbstractLearner
 from nashfield.learners.ppo import PPO
 from nashfield.learners.response import Response
 from nashfield.mean_fields.fitting import MaximumLikelihood
+from nashfield.policies.gaussian_network import check_sd
 from nashfield.solvers.deep_play import AbstractDeepPlay, PlayInfo, PlayState
 from nashfield.typing import Array, Scalar, scalar
 
@@ -76,7 +77,7 @@ class DeepMirrorDescent(AbstractDeepPlay):
         check_size("judging_updates", self.judging_updates)
         check_size("num_agents", self.num_agents)
         check_number("decay", self.decay, above=0.0)
-        check_number("initial_sd", self.initial_sd, above=0.0)
+        check_sd("initial_sd", self.initial_sd)
 
     @property
     def phases(self) -> tuple[str, ...]:
