@@ -25,10 +25,10 @@ def network(n, x):
     return (np.tanh(x @ w1 + b1) @ w2 + b2)[:, 0]
 
 
-@pytest.mark.parametrize("bound", [np.inf, 2.0])
-def test_loss_and_its_gradient_against_plain_numpy(bound):
+@pytest.mark.parametrize(("bound", "step_size"), [(np.inf, None), (2.0, None), (2.0, 0.6)])
+def test_loss_and_its_gradient_against_plain_numpy(bound, step_size):
     """Ratios beyond both edges of the clip, each with advantages of both signs."""
-    learner = single(PPO(clip=CLIP, entropy_bonus=BONUS))
+    learner = single(PPO(clip=CLIP, entropy_bonus=BONUS, step_size=step_size))
     keys = jax.random.split(jax.random.key(4), 2)
     policy = GaussianNetwork.begin(
         Probe(bound=bound), jnp.zeros(1), jnp.ones(1), hidden=(4,), log_sd=-0.4, key=keys[0]
@@ -64,6 +64,9 @@ def test_loss_and_its_gradient_against_plain_numpy(bound):
         gain = np.where(
             scaled > 0, np.minimum(ratio, 1 + CLIP) * scaled, np.maximum(ratio, 1 - CLIP) * scaled
         )
+        if step_size is not None:
+            # A step of mirror descent, advantages as they come.
+            gain = step_size * ratio * advantages - (ratio * np.log(ratio) - ratio + 1)
         entropy = log_sd
         if bound < np.inf:
             u = mean + np.exp(log_sd) * noise
