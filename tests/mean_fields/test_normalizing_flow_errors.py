@@ -26,6 +26,7 @@ GOOD = np.random.default_rng(0).uniform(0, 0.5, (2, 10, 1))
         (GOOD, {"base": "uniform"}, 'base "uniform" needs a domain'),
         (GOOD, {"num_layer": 2}, "no option 'num_layer': known are kind, base, num_layers"),
         (GOOD, {"num_layers": 0}, "num_layers must be at least 1, not 0"),
+        (GOOD, {"learning_rate": 0.0}, "learning_rate must be finite and greater than 0, not 0.0"),
         (GOOD, {"held_out": 1.0}, "held_out must lie between 0 and 1, not 1.0"),
         (Flow(Gaussian(np.zeros((2, 1)), np.ones((2, 1, 1)))), {}, "fitted to samples: draw them"),
     ],

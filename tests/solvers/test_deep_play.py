@@ -288,6 +288,8 @@ def test_too_few_agents_for_a_density():
         nf.solve(nf.games.BeachBarLine(), solver, num_iterations=1)
     # Where nothing reads a density few agents are few agents, and no error.
     solver.check_iterations(GAME, 1)
+    with pytest.raises(nf.ParameterError, match="not fitted to num_agents = 99 agents: take at"):
+        nf.solve(GAME, nf.DeepMirrorDescent(num_agents=99), num_iterations=1)
 
 
 def test_a_start_of_ones_own_is_refused():

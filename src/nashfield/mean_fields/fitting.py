@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
+from nashfield.checks import check_number
 from nashfield.mean_fields.base import Flow
 from nashfield.mean_fields.normalizing_flow import (
     FitReport,
@@ -76,6 +77,7 @@ class MaximumLikelihood(eqx.Module):
         for name in (*sizes, "patience"):
             if getattr(self, name) < 1:
                 raise ParameterError(f"{name} must be at least 1, not {getattr(self, name)}")
+        check_number("learning_rate", self.learning_rate, above=0.0)
         if not 0 < self.held_out < 1:
             raise ParameterError(f"held_out must lie between 0 and 1, not {self.held_out}")
 

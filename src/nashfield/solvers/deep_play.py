@@ -151,6 +151,11 @@ class AbstractDeepPlay(AbstractSolver):
                 f"{type(game).__name__} reads the density of the crowd, which num_agents = "
                 f"{self.num_agents} agents do not show: take at least {_LEAST_AGENTS}"
             )
+        if self.num_agents < _LEAST_AGENTS and self.normalizing_flow is not None:
+            raise ParameterError(
+                f"a normalizing flow is not fitted to num_agents = {self.num_agents} agents: take "
+                f"at least {_LEAST_AGENTS}"
+            )
         check_density(game)
         self.learner.check_game(game)
 
