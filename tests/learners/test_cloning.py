@@ -61,6 +61,7 @@ def test_mean_and_spread_of_two_policies(bound):
     """
     squash = (lambda a: bound * np.tanh(a)) if bound < np.inf else (lambda a: a)
     cloned = RULE.fit(Probe(bound=bound), filled(Probe(), squash=squash), key=KEY)
+    assert isinstance(cloned.policy, GaussianNetwork)
     states = jnp.asarray(STATES[:, None])
     for t in (0, 1):
         features = jax.vmap(cloned.policy.features, in_axes=(None, 0))(t, states)
@@ -97,6 +98,19 @@ def test_an_empty_buffer_is_refused():
     buffer = Buffer.empty(Probe(), capacity=1, num_agents=1)
     with pytest.raises(ValueError, match=r"empty: fill a slot with buffer.put"):
         RULE.fit(Probe(), buffer, key=KEY)
+
+
+def test_a_start_of_another_kind_is_refused():
+    start = RULE.begin(Probe(), jnp.zeros(1), jnp.ones(1), sd=0.3, key=KEY)
+    mixture = Cloning(kind="mixture", num_components=2, hidden=(4,))
+    with pytest.raises(ValueError, match="is a GaussianNetwork, but what is fitted is of kind 'mi"):
+        mixture.fit(Probe(), filled(Probe()), key=KEY, start=start)
+
+
+@pytest.mark.usefixtures("without_type_checks")
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(ParameterError, match="kind must be one of gaussian, mean, mixture, not 'x"):
+        Cloning(kind="x")  # type: ignore[arg-type]
 
 
 def test_a_start_with_a_spread_for_each_time_is_refused():

@@ -14,7 +14,8 @@ class AbstractControl(eqx.Module):
     """A policy pi_t(a | x) of a ContinuousGame, written for one agent.
 
     Its actions take `noise`, a vector (C,) of independent standard normal numbers; at noise zero
-    this is the mean action (before it is squashed into bounds, where there are some).
+    this is the mean action (before it is squashed into bounds, where there are some); of a mixture
+    of laws it is the median.
     """
 
     @property

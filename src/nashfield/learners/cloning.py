@@ -1,4 +1,4 @@
-"""Behaviour cloning: one Gaussian policy that does what many did, by maximum likelihood."""
+"""Behaviour cloning: one policy that does what many did, by maximum likelihood."""
 
 from typing import Any, Literal, get_args
 
@@ -105,7 +105,7 @@ class Cloned(eqx.Module):
     """What behaviour cloning found.
 
     Attributes:
-        policy: the Gaussian policy, its spread a function of the state.
+        policy: of the kind that was asked for, its spread a function of the state.
         history: (num_steps,) negative log likelihood of each minibatch, of actions before they are
             squashed into bounds.
     """
@@ -196,7 +196,7 @@ class Cloning(eqx.Module):
             start: a policy to go on from, whose spread is a function of the state.
 
         Raises:
-            ValueError: nothing is stored, or `start` has a spread of another kind.
+            ValueError: nothing is stored, or `start` is of another kind or has a spread of another.
             ParameterError: `start` was made for another game.
         """
         if start is not None and isinstance(start, MixtureNetwork) != (self.kind == "mixture"):

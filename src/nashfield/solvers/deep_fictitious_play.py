@@ -165,11 +165,10 @@ class AbstractDeepFictitiousPlay(AbstractDeepPlay):
     def _respond(self, game: Any, state: FictitiousState, *, key: PRNGKeyArray) -> Any:
         updates = jnp.where(state.num_responses == 0, self.learner.num_updates, self.later_updates)
         moved = self.respond(game, state, updates, key=key)
-        member, place = self.learnt(game, moved.response), state.num_responses
-        members = jax.tree.map(lambda old, new: old.at[place].set(new), state.pool.members, member)
-        return dataclasses.replace(
-            moved, pool=Pool(members, place + 1), num_responses=state.num_responses + 1
-        )
+        # The first one takes the place of what its training started from.
+        pool = Pool(state.pool.members, state.num_responses)
+        pool = pool.put(self.learnt(game, moved.response))
+        return dataclasses.replace(moved, pool=pool, num_responses=state.num_responses + 1)
 
     def _average(self, game: Any, state: FictitiousState, *, key: PRNGKeyArray) -> Any:
         assert self.average_policy is not None and state.buffer is not None
