@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from jax.core import Tracer
 
 from nashfield.games.base import FiniteGame, StationaryGame
 from nashfield.games.continuous import ContinuousGame
@@ -14,12 +15,15 @@ from nashfield.solvers.base import AbstractSolver
 _GAMES = (FiniteGame, StationaryGame, ContinuousGame, ContinuousStationaryGame)
 
 
-def check_arguments(game: Any, solver: Any, policy: Any, num_iterations: int) -> None:
+def check_arguments(
+    game: Any, solver: Any, policy: Any, num_iterations: int, tolerances: tuple[Any, Any]
+) -> None:
     """Checks what `solve` and `run` are given.
 
     Raises:
         TypeError: game or solver is none, or the number of iterations is no whole number.
-        ValueError: a negative number of iterations, or no policy of this game.
+        ValueError: a negative number of iterations, a tolerance where the exploitability is known
+            by chance alone, or no policy of this game.
     """
     for name, value, kinds in (
         ("game", game, _GAMES),
@@ -47,6 +51,13 @@ def check_arguments(game: Any, solver: Any, policy: Any, num_iterations: int) ->
     if num_iterations < 0:
         raise ValueError(f"num_iterations must be at least 0, not {num_iterations}")
     solver.check_iterations(game, num_iterations)
+    wanted = any(not isinstance(x, Tracer) and np.any(np.asarray(x) != 0) for x in tolerances)
+    if wanted and not solver.knows_exploitability(game):
+        raise ValueError(
+            f"{type(solver).__name__} cannot stop at a tolerance in {type(game).__name__}, where "
+            "best responses are learnt and what they gain is known by chance: leave atol and rtol "
+            "out"
+        )
     if policy is None:
         return
     if isinstance(game, ContinuousGame):

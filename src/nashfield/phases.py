@@ -16,6 +16,9 @@ from nashfield.solution import Solution
 from nashfield.solve import Progress
 from nashfield.solvers.deep_play import AbstractDeepPlay, PlayInfo
 
+# The number of no iteration, for the last judging.
+_LAST = np.iinfo(np.int32).max
+
 
 class PhasedLoop(Loop):
     """A run of an `AbstractDeepPlay`; every iteration is saved.
@@ -117,7 +120,7 @@ class PhasedLoop(Loop):
 
     def _judge_last(self) -> PlayInfo:
         solver, state = self.solver, self.progress.state
-        key, response_key = jax.random.split(self.key)
+        key, response_key = jax.random.split(jax.random.fold_in(self.key, _LAST))
         response, trouble = state.response, ""
         if solver.learns_reference(self.game):
             response = self.call(_best_response, self.game, solver, state, response_key)

@@ -74,7 +74,7 @@ def run(
         raise ValueError(f"chunk_size must be at least 1, not {chunk_size}")
     if resume and out is None:
         raise ValueError("resume needs out, the folder of the run to go on with")
-    check_arguments(game, solver, initial_policy, num_iterations)
+    check_arguments(game, solver, initial_policy, num_iterations, (atol, rtol))
     key = jax.random.key(0) if key is None else key
     folder = None if out is None else Path(out)
     loop = _loop(game, solver, key, chunk_size, folder)

@@ -73,7 +73,7 @@ def solve(
         TypeError: game or solver is none (a class instead of an instance, say).
         ValueError: num_iterations is negative, or initial_policy is no policy of this game.
     """
-    check_arguments(game, solver, initial_policy, num_iterations)
+    check_arguments(game, solver, initial_policy, num_iterations, (atol, rtol))
     never_stops = all(isinstance(x, int | float) and x == 0 for x in (atol, rtol))
     tolerances = None if never_stops else (scalar(atol), scalar(rtol))
     solution = _solve(game, solver, num_iterations, initial_policy, tolerances, key)

@@ -164,6 +164,7 @@ def test_what_was_saved_comes_back(runs, name):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_noise_of_an_answer_is_left_to_the_game():
     """None in quadratic games, where it costs; else what was learnt is played, noise and all."""
     noisy = nf.DeepMirrorDescent(mean_action=False, num_agents=300, learner=LEARNER, **FLOW)
@@ -230,6 +231,14 @@ def test_stops_at_a_tolerance():
     solution = nf.run(GAME, SOLVERS["descent"], num_iterations=3, rtol=2.0, key=KEY)
     assert solution.result is nf.Result.CONVERGED
     assert int(solution.num_steps) == 0
+
+
+@pytest.mark.parametrize("go", [nf.run, nf.solve])
+@pytest.mark.parametrize("tolerance", ["atol", "rtol"])
+def test_a_tolerance_needs_a_number_that_is_known(go, tolerance):
+    with pytest.raises(ValueError, match="DeepMirrorDescent cannot stop at a tolerance in FourRo"):
+        options = {tolerance: 0.1, "num_iterations": 1, "key": KEY}
+        go(nf.games.FourRoomsPlane(), nf.DeepMirrorDescent(), **options)
 
 
 class Burst(nf.games.LinearQuadratic):

@@ -93,6 +93,10 @@ class AbstractSolver(eqx.Module):
         """How long a run on `game` can be; None where there is no limit."""
         return None
 
+    def knows_exploitability(self, game: Any) -> bool:
+        """Whether that of its iterates is known well enough on `game` to stop at a tolerance."""
+        return True
+
     def check_iterations(self, game: Any, num_iterations: int) -> None:
         """Raises ParameterError where a run on `game` cannot be that long; no run is, unless said.
 

@@ -45,7 +45,8 @@ class AbstractDeepFictitiousPlay(AbstractDeepPlay):
 
     Attributes:
         learner: of best responses; the first one takes all of its updates.
-        later_updates: updates of every later one, which goes on from the one before.
+        later_updates: updates of every later one, which goes on from the one before; at most
+            those of the learner.
         average_policy: how one policy is made of all; None for the mixture itself, of which every
             agent keeps one member for the whole episode.
         num_cloned: agents of each best response whose decisions the average policy is fitted to.
@@ -190,7 +191,8 @@ class DeepFictitiousPlay(AbstractDeepFictitiousPlay):
 
     Attributes:
         learner: of best responses; the first one takes all of its updates.
-        later_updates: updates of every later one, which goes on from the one before.
+        later_updates: updates of every later one, which goes on from the one before; at most
+            those of the learner.
         mean_action: see `AbstractDeepPlay`.
         num_agents: of a roll-out, and of the episodes that judge.
         initial_sd: see `AbstractDeepPlay`.
@@ -219,7 +221,8 @@ class AveragePolicyFictitiousPlay(AbstractDeepFictitiousPlay):
     Attributes:
         learner: of best responses; the first one takes all of its updates.
         average_policy: how the average policy is fitted.
-        later_updates: updates of every later best response, which goes on from the one before.
+        later_updates: updates of every later best response, which goes on from the one before; at
+            most those of the learner.
         num_cloned: agents of each best response whose decisions the average policy is fitted to.
         mean_action: see `AbstractDeepPlay`.
         num_agents: of a roll-out, and of the episodes that judge.
@@ -253,7 +256,8 @@ class DEDAFP(AbstractDeepFictitiousPlay):
         learner: of best responses; the first one takes all of its updates.
         average_policy: how the average policy is fitted.
         normalizing_flow: how the crowd is fitted, going on from the one before.
-        later_updates: updates of every later best response, which goes on from the one before.
+        later_updates: updates of every later best response, which goes on from the one before; at
+            most those of the learner.
         num_cloned: agents of each best response whose decisions the average policy is fitted to.
         mean_action: see `AbstractDeepPlay`.
         num_agents: of a roll-out, and of the episodes that judge.

@@ -47,7 +47,8 @@ class PlayInfo(StepInfo):
     """What is known of an iterate of deep play; values and gains are those of agents in episodes.
 
     Attributes:
-        mean_action_exploitability: of the policy that always plays the mean action; None where
+        mean_action_exploitability: of the policy that always plays the mean action (of a mixture
+            the median); None where
             that is not looked at.
         mixture_exploitability: of the mixture of all best responses so far, which a cloned policy
             stands for; likewise.
@@ -158,6 +159,10 @@ class AbstractDeepPlay(AbstractSolver):
             )
         check_density(game)
         self.learner.check_game(game)
+
+    def knows_exploitability(self, game: Any) -> bool:
+        """See `AbstractSolver.knows_exploitability`: not where a reference is learnt."""
+        return not self.learns_reference(game)
 
     def init(self, game: Any, policy: Any, *, key: PRNGKeyArray) -> Any:
         """Refuses: these solvers start themselves."""

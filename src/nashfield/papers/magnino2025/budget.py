@@ -1,6 +1,5 @@
 """The three algorithms in equal wall-clock time: how far their crowds are from the exact ones."""
 
-import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,8 +27,6 @@ from nashfield.solvers import OnlineMirrorDescent
 _PACE, _ROOM = "DEDA-FP", 6
 # How many times the least distance that of DEDA-FP may be, where it has so many iterations.
 _MOST, _FULL = {"linear-quadratic": 1.5, "local-entropy": 1.0}, 20
-# What goes on from the iteration before loses nothing by fewer steps than are taken elsewhere.
-_CLONE_STEPS, _FIT_STEPS = 200, 500
 # Draws of each crowd, and how often a draw that takes less time is repeated.
 _NUM_DRAWS, _REPEATS = 20_000, 16
 # Of the grid, whose actions decide how well it knows the equilibrium; and of its laws.
@@ -141,9 +138,7 @@ def play(
 
 def _solver(way: str, solver: type, sizes: Sizes) -> Any:
     room = sizes.num_iterations * (1 if way == _PACE else _ROOM)
-    steps = min(sizes.clone_steps, _CLONE_STEPS), min(sizes.fit_steps, _FIT_STEPS)
-    brisk = dataclasses.replace(sizes, clone_steps=steps[0], fit_steps=steps[1])
-    return brisk.fictitious(solver, room)
+    return sizes.fictitious(solver, room)
 
 
 def race(racers: Mapping[str, Any], num_iterations: int, tell: Callable[[str], None]) -> None:
