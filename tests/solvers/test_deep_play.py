@@ -184,6 +184,22 @@ def test_noise_of_an_answer_is_left_to_the_game():
     assert history[name][1] < history["exploitability"][1]
 
 
+@pytest.mark.slow
+def test_an_answer_among_walls_comes_back(tmp_path):
+    game, solver = nf.games.FourRoomsPlane(horizon=2), SOLVERS["descent"]
+    solution = nf.run(game, solver, num_iterations=1, key=KEY, out=tmp_path / "rooms")
+    loaded = nf.Solution.load(tmp_path / "rooms")
+    for t in (1, 2):
+        drawn, other = (flow[t].sample(KEY, 500) for flow in (solution.flow, loaded.flow))
+        np.testing.assert_array_equal(drawn, other)
+        assert all(game.free(x) for x in drawn[:50])
+        there = jnp.array([[0.05, 0.45], [0.25, 0.25]])
+        found = loaded.flow[t].log_density(there)
+        np.testing.assert_array_equal(found, solution.flow[t].log_density(there))
+        # The second point lies in a wall.
+        assert np.isfinite(found[0]) and found[1] == -np.inf
+
+
 def test_the_answer_can_be_used(runs):
     solution = runs["deda-fp"][2]
     policy, flow = solution.policy, solution.flow

@@ -20,6 +20,7 @@ from nashfield.learners.response import Response
 from nashfield.mean_fields import AbstractFlow, Flow, KnownStart, Walled
 from nashfield.mean_fields.fitting import MaximumLikelihood
 from nashfield.mean_fields.normalizing_flow import NormalizingFlow
+from nashfield.mean_fields.walled import Free
 from nashfield.metrics.responders import (
     gain,
     reference_of,
@@ -216,7 +217,7 @@ class AbstractDeepPlay(AbstractSolver):
             return state.crowd
         learnt = state.flow
         if type(game).free is not ContinuousGame.free:
-            learnt = Walled.of(learnt, game.free)
+            learnt = Walled.of(learnt, Free.of(game))
         return KnownStart(game.initial(), learnt, action_mean=learnt.action_mean)
 
     def learnt(self, game: Any, response: Response) -> Any:
