@@ -138,7 +138,9 @@ def test_a_policy_without_finite_values_is_not_returned(runs, monkeypatch):
         assert solution.result is nf.Result.NONFINITE
         assert solution.trouble == "iteration 1: values of its policy are not finite"
         assert int(solution.num_steps) == 0 and int(solution.state.num_responses) == 0
-        assert solution.exploitability == runs["mixture"][1].history["exploitability"][0]
+        # The same policy, judged by other 300 agents.
+        wanted = runs["mixture"][1].history["exploitability"][0]
+        assert solution.exploitability == pytest.approx(wanted, rel=0.3)
 
 
 def test_distances_are_between_whole_crowds():

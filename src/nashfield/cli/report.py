@@ -24,7 +24,9 @@ def print_lines(args: argparse.Namespace, solution: Any, out: Path) -> None:
     name = policy_name(solution.policy)
     if name:
         print(f"policy         {name}")
-    share = _share(solution.exploitability, stats["initial_exploitability"])
+    share = ", a lower bound: what a learnt best response gains"
+    if solution.solver.knows_exploitability(solution.game):
+        share = _share(solution.exploitability, stats["initial_exploitability"])
     print(f"exploitability {solution.exploitability:.6g}{share}")
     if _timeless(solution.game):
         print(f"social welfare {solution.social_welfare:.6g}")
