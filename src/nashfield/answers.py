@@ -128,7 +128,7 @@ def _numbered(arrays: dict[str, np.ndarray], name: str) -> list[np.ndarray]:
 def _comes_from_elsewhere(folder: Path) -> RunFolderError:
     return RunFolderError(
         f"{folder}: its policy lives on points, and the game or the solver that says how to read "
-        "it comes from elsewhere"
+        "it comes from elsewhere; for a game of your own write Solution.load(folder, game=MyGame())"
     )
 
 
