@@ -126,7 +126,7 @@ def test_points_of_a_game_that_is_not_known(tmp_path):
     solution = nf.solve(Mine(), PLAYED, num_iterations=1)
     solution.save(tmp_path / "a")
     with pytest.raises(
-        RunFolderError, match="lives on points, and the game or the solver that .* game=MyGame"
+        RunFolderError, match=r"lives on points, and the game or the solver that .* game=MyGame"
     ):
         nf.Solution.load(tmp_path / "a")
     assert same(nf.Solution.load(tmp_path / "a", game=Mine()), solution)
