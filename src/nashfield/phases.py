@@ -122,7 +122,7 @@ class PhasedLoop(Loop):
         solver, state = self.solver, self.progress.state
         key, response_key = jax.random.split(jax.random.fold_in(self.key, _LAST))
         response, trouble = state.response, ""
-        if solver.learns_reference(self.game):
+        if not solver.knows_exploitability(self.game):
             response = self.call(_best_response, self.game, solver, state, response_key)
             trained = dataclasses.replace(state, response=response)
             trouble = solver.trouble(self.game, solver.phases[0], trained)

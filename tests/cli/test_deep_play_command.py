@@ -7,6 +7,11 @@ import sys
 import numpy as np
 import pytest
 
+from nashfield import cli
+from nashfield.cli.solve import _fill_in
+from nashfield.games import LinearQuadratic
+from nashfield.games.loading import load_solver
+
 SMALL = [
     "learner.num_updates=6",
     "learner.num_envs=16",
@@ -34,6 +39,26 @@ def phase(self, num_steps, name):
 ProgressReport.phase = phase
 cli.main(sys.argv[1:])
 """
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "wanted"),
+    [
+        ("deda-fp", {}, 20),
+        ("deep-fictitious-play", {"capacity": "7"}, 7),
+        ("deep-mirror-descent", {}, 100),
+        ("fictitious-play", {"capacity": "20000"}, 10_000),
+    ],
+)
+def test_iterations_that_nobody_names(name, options, wanted, capsys):
+    args = cli.parse(["solve", "linear-quadratic", "--solver", name])
+    _fill_in(args, LinearQuadratic(), load_solver(name, options))
+    assert args.iterations == wanted
+    with pytest.raises(SystemExit):
+        cli.parse(["solve", "--help"])
+    # The help names them all but for what a capacity holds.
+    text = " ".join(capsys.readouterr().out.split())
+    assert options or f"{wanted} of " in text
 
 
 @pytest.mark.slow

@@ -50,16 +50,15 @@ class Pool(eqx.Module):
         return Pool(members, jnp.minimum(self.count + 1, self.capacity))
 
     def sample(self, key: PRNGKeyArray, t: Time, x: Float[Array, "*N D"]) -> Float[Array, "*N C"]:
-        """Draws what agents in the states `x` do at time t, each by a member of its own.
+        """Draws what agents in the states `x` do at time t, by one member or another.
 
         For one moment: over an episode agents keep their members (`rollout_flow`, `simulate`).
         """
         x = jnp.asarray(x)
-        who_key, key = jax.random.split(key)
+        team_key, key = jax.random.split(key)
         states = x.reshape(-1, x.shape[-1])
-        who = jax.random.randint(who_key, states.shape[:1], 0, self.count)
-        keys = jax.random.split(key, len(states))
-        actions = jax.vmap(lambda i, key, x: self.member(i).sample(key, t, x))(who, keys, states)
+        noise = jax.random.normal(key, (len(states), self.members.control_dim), x.dtype)
+        actions = Teams.of(self, len(states), key=team_key).act(t, states, noise)
         return actions.reshape(*x.shape[:-1], -1)
 
     def certain(self) -> "Pool":

@@ -150,7 +150,7 @@ class MaximumLikelihood(eqx.Module):
         return self.kind
 
     def _descend(
-        self, bijection, train, held, base: str, known: bool, key
+        self, bijection, train, held, base: str, starts_known: bool, key
     ) -> tuple[Any, FitReport]:
         import optax
 
@@ -215,7 +215,7 @@ class MaximumLikelihood(eqx.Module):
         empty = jnp.full(num_looks, jnp.nan, jnp.float32)
         state = optimiser.init(weights)
         # What a fit goes on from is never made worse: it counts as the best so far.
-        least = loss(weights, held) if known else jnp.asarray(jnp.inf, jnp.float32)
+        least = loss(weights, held) if starts_known else jnp.asarray(jnp.inf, jnp.float32)
         carry = (zero, (weights, state, weights), weights, least, zero, (empty, empty))
         number, _, best, _, _, report = jax.lax.while_loop(going, look, carry)
         return eqx.combine(best, rest), FitReport(

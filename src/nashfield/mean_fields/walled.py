@@ -6,7 +6,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from nashfield.mean_fields.base import AbstractFlow, AbstractMeanField, one_by_one
@@ -16,27 +15,6 @@ from nashfield.typing import Array, Time
 # each group of so many, and replaces its first one inside of a wall.
 _MAX_ROUNDS = 1000
 _GROUP = 16
-
-
-class Free(eqx.Module):
-    """A game's `free`, with arrays alone among the leaves: so a flow that holds it can be saved.
-
-    Attributes:
-        arrays: the game's arrays.
-        rest: the game without them.
-    """
-
-    arrays: Any
-    rest: Any = eqx.field(static=True)
-
-    @classmethod
-    def of(cls, game: Any) -> "Free":
-        """That of `game`."""
-        return cls(*eqx.partition(game, lambda x: isinstance(x, jax.Array | np.ndarray)))
-
-    def __call__(self, x: Float[Array, "D"]) -> Array:
-        """Whether an agent may be in `x`."""
-        return eqx.combine(self.arrays, self.rest).free(x)
 
 
 class Walled(AbstractFlow):
@@ -62,7 +40,7 @@ class Walled(AbstractFlow):
 
         Args:
             flow: the flow.
-            free: such as `Free.of(game)`.
+            free: such as `games.views.Free.of(game)`.
         """
 
         def at(t: Array) -> tuple[Array, Array]:

@@ -14,6 +14,7 @@ from jaxtyping import Float, PRNGKeyArray
 from nashfield.checks import check_number
 from nashfield.controls import AbstractControl
 from nashfield.games.continuous import ContinuousGame
+from nashfield.games.views import Observer
 from nashfield.policies.network import Network
 from nashfield.results import ParameterError
 from nashfield.typing import Array, Time
@@ -22,29 +23,6 @@ from nashfield.typing import Array, Time
 LOG_SD_RANGE = (-6.0, 2.0)
 
 _HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
-
-
-class Observer(eqx.Module):
-    """What a network sees of a state: a game's `observe`, with arrays alone among the leaves.
-
-    So policies can be stacked, mapped over and traced, whatever else a game holds.
-
-    Attributes:
-        arrays: the game's arrays, in single precision.
-        rest: the game without them.
-    """
-
-    arrays: Any
-    rest: Any = eqx.field(static=True)
-
-    @classmethod
-    def of(cls, game: ContinuousGame) -> "Observer":
-        """That of `game`."""
-        return cls(*eqx.partition(single(game), lambda x: isinstance(x, jax.Array | np.ndarray)))
-
-    def __call__(self, x: Float[Array, "D"]) -> Float[Array, "F"]:
-        """What is seen in `x`."""
-        return eqx.combine(self.arrays, self.rest).observe(x)
 
 
 class GaussianNetwork(AbstractControl):
@@ -126,7 +104,7 @@ class GaussianNetwork(AbstractControl):
             jnp.asarray(low, jnp.float32),
             jnp.asarray(high, jnp.float32),
             game.horizon,
-            None if type(game).observe is ContinuousGame.observe else Observer.of(game),
+            None if type(game).observe is ContinuousGame.observe else Observer.of(single(game)),
         )
 
     @property

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Int, PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray
 
 from nashfield.checks import check_size
 from nashfield.dynamics.episodes import play_against, rollout_flow
@@ -16,11 +16,11 @@ from nashfield.learners.environment import Environment
 from nashfield.learners.ppo import PPO
 from nashfield.learners.response import Response
 from nashfield.mean_fields.fitting import MaximumLikelihood
-from nashfield.metrics.responders import reference_of
+from nashfield.metrics.responders import gain, reference_response
 from nashfield.policies import Pool
 from nashfield.policies.gaussian_network import check_sd
 from nashfield.results import ParameterError
-from nashfield.solvers.deep_play import AbstractDeepPlay, PlayInfo, PlayState
+from nashfield.solvers.deep_play import AbstractDeepPlay, PlayInfo, PlayState, states_of
 from nashfield.typing import Array, Scalar, scalar
 
 
@@ -28,12 +28,14 @@ class FictitiousState(PlayState):
     """See `PlayState`.
 
     Attributes:
+        eps_br: see `PlayInfo`; NaN before the first best response.
         pool: all best responses; before the first one, what a training starts from.
         num_responses: how many there are.
         buffer: what they did; None for solvers without an average policy.
         average: the average policy; None likewise.
     """
 
+    eps_br: Float[Array, ""]
     pool: Pool
     num_responses: Int[Array, ""]
     buffer: Buffer | None
@@ -113,9 +115,9 @@ class AbstractDeepFictitiousPlay(AbstractDeepPlay):
             )
         return FictitiousState(
             first.response,
-            first.eps_br,
             first.crowd,
             first.flow,
+            jnp.asarray(jnp.nan),
             Pool(members, jnp.asarray(1)),
             jnp.asarray(0),
             buffer,
@@ -139,7 +141,7 @@ class AbstractDeepFictitiousPlay(AbstractDeepPlay):
             return rollout_flow(game, policy, num_agents=self.num_agents, key=key)
 
         value, exploitability = gap(self.policy(game, state), state.crowd, keys[0])
-        judged = reference_of(game) != "learned"
+        judged = self.knows_exploitability(game)
         mean_action = mixture = eps_sl = eps_cnf = None
         if state.average is not None:
             crowd = crowd_of(state.pool, keys[1])
@@ -165,11 +167,25 @@ class AbstractDeepFictitiousPlay(AbstractDeepPlay):
 
     def _respond(self, game: Any, state: FictitiousState, *, key: PRNGKeyArray) -> Any:
         updates = jnp.where(state.num_responses == 0, self.learner.num_updates, self.later_updates)
-        moved = self.respond(game, state, updates, key=key)
+        flow = self.flow(game, state)
+        train_key, judge_key = jax.random.split(key)
+        response = self.learner.best_response(
+            game, flow, key=train_key, start=state.response, num_updates=updates
+        )
+        member, eps_br = self.learnt(game, response), state.eps_br
+        reference = reference_response(game, flow, states_of(state.crowd))
+        if reference is not None:
+            sizes = {"num_agents": self.num_agents, "key": judge_key}
+            eps_br = gain(game, member, reference, flow, **sizes)[1].astype(eps_br.dtype)
         # The first one takes the place of what its training started from.
-        pool = Pool(state.pool.members, state.num_responses)
-        pool = pool.put(self.learnt(game, moved.response))
-        return dataclasses.replace(moved, pool=pool, num_responses=state.num_responses + 1)
+        pool = Pool(state.pool.members, state.num_responses).put(member)
+        return dataclasses.replace(
+            state,
+            response=response,
+            eps_br=eps_br,
+            pool=pool,
+            num_responses=state.num_responses + 1,
+        )
 
     def _average(self, game: Any, state: FictitiousState, *, key: PRNGKeyArray) -> Any:
         assert self.average_policy is not None and state.buffer is not None

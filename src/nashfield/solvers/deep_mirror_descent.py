@@ -98,7 +98,7 @@ class DeepMirrorDescent(AbstractDeepPlay):
 
     def begin(self, game: Any, first: PlayState, *, key: PRNGKeyArray) -> DescentState:
         """See `AbstractDeepPlay.begin`."""
-        return DescentState(first.response, first.eps_br, first.crowd, first.flow, jnp.asarray(0))
+        return DescentState(first.response, first.crowd, first.flow, jnp.asarray(0))
 
     def policy(self, game: Any, state: DescentState) -> Any:
         """What was improved last."""
@@ -112,7 +112,7 @@ class DeepMirrorDescent(AbstractDeepPlay):
         policy = self.policy(game, state)
         value, gap = self.exploitability(game, policy, state.crowd, response, key=judge_key)
         mean_action = eps_cnf = None
-        if policy.stochastic and not self.learns_reference(game):
+        if policy.stochastic and self.knows_exploitability(game):
             certain, roll_key, key = policy.certain(), *jax.random.split(key)
             crowd = rollout_flow(game, certain, num_agents=self.num_agents, key=roll_key)
             _, mean_action = self.exploitability(game, certain, crowd, response, key=judge_key)

@@ -15,12 +15,12 @@ from nashfield.dynamics.episodes import rollout_flow
 from nashfield.games.continuous import ContinuousGame
 from nashfield.games.grids import check_density, reads_density
 from nashfield.games.quadratic import QuadraticGame
+from nashfield.games.views import Free
 from nashfield.learners.base import AbstractLearner
 from nashfield.learners.response import Response
 from nashfield.mean_fields import AbstractFlow, Flow, KnownStart, Walled
 from nashfield.mean_fields.fitting import MaximumLikelihood
 from nashfield.mean_fields.normalizing_flow import NormalizingFlow
-from nashfield.mean_fields.walled import Free
 from nashfield.metrics.responders import (
     gain,
     reference_of,
@@ -49,8 +49,7 @@ class PlayInfo(StepInfo):
 
     Attributes:
         mean_action_exploitability: of the policy that always plays the mean action (of a mixture
-            the median); None where
-            that is not looked at.
+            the median); None where that is not looked at.
         mixture_exploitability: of the mixture of all best responses so far, which a cloned policy
             stands for; likewise.
         eps_br: what the last best response missed, beside the reference, against the crowd that it
@@ -72,13 +71,11 @@ class PlayState(eqx.Module):
 
     Attributes:
         response: the last best response.
-        eps_br: see `PlayInfo`; NaN before the first one.
         crowd: a roll-out of the present policy.
         flow: a normalizing flow fitted to it; None for solvers without one.
     """
 
     response: Response
-    eps_br: Float[Array, ""]
     crowd: Flow
     flow: NormalizingFlow | None
 
@@ -163,7 +160,7 @@ class AbstractDeepPlay(AbstractSolver):
 
     def knows_exploitability(self, game: Any) -> bool:
         """See `AbstractSolver.knows_exploitability`: not where a reference is learnt."""
-        return not self.learns_reference(game)
+        return reference_of(game) != "learned"
 
     def init(self, game: Any, policy: Any, *, key: PRNGKeyArray) -> Any:
         """Refuses: these solvers start themselves."""
@@ -181,7 +178,7 @@ class AbstractDeepPlay(AbstractSolver):
         flow = None
         if self.normalizing_flow is not None:
             flow = self.fit(game, crowd, None, key=keys[2])
-        state = PlayState(response, jnp.asarray(jnp.nan), crowd, flow)
+        state = PlayState(response, crowd, flow)
         return self.begin(game, state, key=keys[3])
 
     def step(self, game: Any, state: Any, *, key: PRNGKeyArray) -> tuple[Any, StepInfo]:
@@ -201,7 +198,7 @@ class AbstractDeepPlay(AbstractSolver):
     def outcome(self, game: Any, state: Any, *, key: PRNGKeyArray) -> Outcome:
         """See `AbstractSolver.outcome`; where a reference is learnt, by one more training."""
         response = state.response
-        if self.learns_reference(game):
+        if not self.knows_exploitability(game):
             key, respond_key = jax.random.split(key)
             response = self.best_response(game, state, key=respond_key)
         info = _unless(response.fault.found, self.judge(game, state, response, key=key))
@@ -227,10 +224,6 @@ class AbstractDeepPlay(AbstractSolver):
             certain = isinstance(game, QuadraticGame)
         return response.policy.certain() if certain else response.policy
 
-    def learns_reference(self, game: Any) -> bool:
-        """Whether best responses in `game` are known by training alone."""
-        return reference_of(game) == "learned"
-
     def trouble(self, game: Any, name: str, state: Any) -> str:
         """What is wrong with the state after the phase `name`; empty where nothing is."""
         if name == self.phases[0]:
@@ -245,21 +238,6 @@ class AbstractDeepPlay(AbstractSolver):
             return ""
         return f"what it made is not finite; {way_out}"
 
-    def respond(self, game: Any, state: Any, num_updates: Any, *, key: PRNGKeyArray) -> Any:
-        """The phase "best response": the state with a further training, and what it missed."""
-        flow = self.flow(game, state)
-        train_key, judge_key = jax.random.split(key)
-        response = self.learner.best_response(
-            game, flow, key=train_key, start=state.response, num_updates=num_updates
-        )
-        reference = reference_response(game, flow, _states(state.crowd))
-        eps_br = state.eps_br
-        if reference is not None:
-            sizes = {"num_agents": self.num_agents, "key": judge_key}
-            missed = gain(game, self.learnt(game, response), reference, flow, **sizes)[1]
-            eps_br = missed.astype(eps_br.dtype)
-        return dataclasses.replace(state, response=response, eps_br=eps_br)
-
     def fit(self, game: Any, crowd: Flow, start: Any, *, key: PRNGKeyArray) -> NormalizingFlow:
         """The phase "normalizing flow": one that is fitted to `crowd`, going on from `start`."""
         assert self.normalizing_flow is not None
@@ -268,7 +246,7 @@ class AbstractDeepPlay(AbstractSolver):
         sides = [side for side in domain if not isinstance(side, Tracer)]
         if not all(np.isfinite(side).all() for side in sides):
             domain = None
-        states = _states(crowd)
+        states = states_of(crowd)
         flow = self.normalizing_flow.fit(states, domain=domain, start=start, key=key)
         return dataclasses.replace(flow, action_mean=crowd.action_mean)
 
@@ -276,7 +254,7 @@ class AbstractDeepPlay(AbstractSolver):
         self, game: Any, policy: Any, crowd: Flow, response: Response, *, key: PRNGKeyArray
     ) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """Value of `policy` against its own `crowd`, and what a best response gains."""
-        reference = reference_response(game, crowd, _states(crowd))
+        reference = reference_response(game, crowd, states_of(crowd))
         if reference is None:
             reference = self.learnt(game, response)
         return gain(game, policy, reference, crowd, num_agents=self.num_agents, key=key)
@@ -285,9 +263,9 @@ class AbstractDeepPlay(AbstractSolver):
         """Mean over t = 1..T of the distance between a flow and a crowd."""
         # Not the first ones: agents are grouped by what they play.
         stride = -(-self.num_agents // _MOST_COMPARED)
-        states = _states(crowd)[1:, ::stride]
+        states = states_of(crowd)[1:, ::stride]
         if isinstance(flow, Flow):
-            other = _states(flow)[1:, ::stride]
+            other = states_of(flow)[1:, ::stride]
         else:
             other = flow.sample_from(1, key, states.shape[1])
         return jnp.mean(sliced_wasserstein(other, states, num_slices=4))
@@ -298,5 +276,6 @@ def _unless(failed: Any, info: PlayInfo) -> PlayInfo:
     return dataclasses.replace(info, exploitability=found)
 
 
-def _states(crowd: Any) -> Float[Array, "T1 N D"]:
+def states_of(crowd: Any) -> Float[Array, "T1 N D"]:
+    """States of all agents of a roll-out."""
     return crowd.laws.states

@@ -25,7 +25,8 @@ class Sizes:
         fit_steps: of a normalizing flow.
         num_agents: of a roll-out.
         grid_iterations: of mirror descent on a grid, the yardstick.
-        num_samples: N, agents that the evenness of the four rooms is judged by.
+        num_samples: N, agents that the evenness of the four rooms is judged by, and of an exact
+            crowd.
         num_trajectories: how many are drawn where drawing is timed.
         repeats: of every timing, of which the median counts.
     """
