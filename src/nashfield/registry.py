@@ -41,6 +41,8 @@ GAMES: dict[str, tuple[str, str]] = {
     "random-linear": ("games.zoo.random_linear", "RandomLinear"),
     "random-monotone": ("games.zoo.random_classes", "MonotoneGame"),
     "random-potential": ("games.zoo.random_classes", "PotentialGame"),
+    "sir-contact": ("games.zoo.epidemics", "SIRContact"),
+    "sir-vaccination": ("games.zoo.epidemics", "SIRVaccination"),
     "stationary-four-rooms": ("games.zoo.stationary_rooms", "StationaryFourRooms"),
     "stationary-garnet": ("games.zoo.stationary_garnet", "StationaryGarnet"),
     "systemic-risk": ("games.zoo.systemic_risk", "SystemicRisk"),
