@@ -38,7 +38,8 @@ def crowd_of(
     middle = between(policy, game.action_bounds)
 
     def step(states: Array, slices: tuple[Array, ...]) -> tuple[Array, Array]:
-        moved = _runge_kutta(speed, h, states, *slices)
+        t, *given = slices
+        moved = runge_kutta(speed, h, states, t, *given)
         return moved, moved
 
     first = jnp.asarray(start, dtype)
@@ -125,7 +126,8 @@ def _backward(
     after = jax.tree.map(lambda x: x[1:], nodes)
 
     def step(values: Array, slices: tuple[Any, ...]) -> tuple[Array, Array]:
-        moved = _runge_kutta(speed, h, values, *slices, sign=-1)
+        t, *given = slices
+        moved = runge_kutta(speed, h, values, t, *given, sign=-1)
         return moved, moved
 
     slices = (ends, after, middle, before)
@@ -133,7 +135,7 @@ def _backward(
     return jnp.concatenate([values, end[None]])
 
 
-def _runge_kutta(
+def runge_kutta(
     speed: Callable,
     h: Array,
     x: Array,
@@ -141,6 +143,7 @@ def _runge_kutta(
     here: Any,
     middle: Any,
     there: Any,
+    *,
     sign: int = 1,
 ) -> Array:
     """A step of length h from time t; with sign -1 to t - h, where speed is -dx/dt."""

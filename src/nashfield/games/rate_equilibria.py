@@ -5,7 +5,9 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.core
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float, Int
 
 from nashfield.checks import check_number, check_size
@@ -71,11 +73,41 @@ def _find(
     game: Any, num_steps: int, damping: Any, max_iterations: int
 ) -> tuple[RateEquilibrium, Int[Array, ""]]:
     states, (residual, count) = crowd_fixed_point(game, num_steps, damping, max_iterations)
-    found = judge(game, answer_policy(game, states))
-    found = eqx.tree_at(lambda e: (e.residual, e.num_iterations), found, (residual, count))
+    found = judge(game, answer_policy(game, states), residual, count)
     code = jnp.where(residual <= _tolerance(states), FOUND, NOT_FOUND)
     code = jnp.where(jnp.isfinite(found.value) & jnp.isfinite(residual), code, DIVERGED)
     return found, code
+
+
+def judge_actions(game: Any, policy: Any) -> RateEquilibrium:
+    """Any policy with its own flow, values and exploitability; no iteration is made.
+
+    Args:
+        game: a RateGame.
+        policy: (K + 1, S) actions at evenly spaced times, the first at 0, the last at the end.
+
+    Raises:
+        ValueError: it has another shape, or actions outside the game's bounds.
+    """
+    if np.ndim(policy) != 2 or np.shape(policy)[1] != game.num_states or len(policy) < 5:
+        raise ValueError(
+            f"policy must hold the actions of {type(game).__name__} at evenly spaced times and have "
+            f"shape (num_steps + 1, num_states) = (K + 1, {game.num_states}) with K >= 4, but has "
+            f"shape {np.shape(policy)}"
+        )
+    if not isinstance(policy, jax.core.Tracer):
+        low, high = game.action_bounds
+        if not (np.all(policy >= low) and np.all(policy <= high)):
+            raise ValueError(
+                f"policy holds actions outside the bounds of {type(game).__name__}: from "
+                f"{float(np.min(policy)):g} to {float(np.max(policy)):g}"
+            )
+    return _judged(game, jnp.asarray(policy, jnp.result_type(float)))
+
+
+@eqx.filter_jit
+def _judged(game: Any, policy: Array) -> RateEquilibrium:
+    return judge(game, policy, jnp.asarray(jnp.nan, policy.dtype), jnp.asarray(0))
 
 
 def answer_policy(game: Any, states: Float[Array, "K1 S"]) -> Float[Array, "K1 S"]:
@@ -83,13 +115,17 @@ def answer_policy(game: Any, states: Float[Array, "K1 S"]) -> Float[Array, "K1 S
     return best_actions(game, optimal_values(game, states), states)
 
 
-def judge(game: Any, policy: Float[Array, "K1 S"]) -> RateEquilibrium:
+def judge(
+    game: Any,
+    policy: Float[Array, "K1 S"],
+    residual: Float[Array, ""],
+    num_iterations: Int[Array, ""],
+) -> RateEquilibrium:
     """A policy with its own flow, values and exploitability."""
     states = crowd_of(game, policy)
     values = policy_values(game, policy, states)
     best = optimal_values(game, states)
     times = jnp.arange(len(policy)) * time_step(game, len(policy) - 1)
-    moved = jnp.max(jnp.abs(crowd_of(game, best_actions(game, best, states)) - states))
     return RateEquilibrium(
         times=times,
         policy=policy,
@@ -97,8 +133,8 @@ def judge(game: Any, policy: Float[Array, "K1 S"]) -> RateEquilibrium:
         values=values,
         value=states[0] @ values[0],
         exploitability=states[0] @ (best[0] - values[0]),
-        residual=moved,
-        num_iterations=jnp.asarray(0),
+        residual=residual,
+        num_iterations=num_iterations,
     )
 
 
@@ -119,17 +155,21 @@ def crowd_fixed_point(
     def solve(residual: Callable, states: Array) -> tuple[Array, tuple[Array, Array]]:
         limit = _tolerance(states)
         found, missed, count = damped(residual, states, first, limit, max_iterations)
-        return found, (missed, count)
+        return found, (missed, count.astype(missed.dtype))  # what has no derivative is refused
 
-    def solve_linear(linear: Callable, right: Array) -> Array:
+    def iterate(linear: Callable, right: Array) -> Array:
         limit = _tolerance(right) * jnp.max(jnp.abs(right))
         start = jnp.zeros_like(right)
         return damped(lambda x: linear(x) - right, start, first, limit, _NUM_LINEAR)[0]
 
+    def solve_linear(linear: Callable, right: Array) -> Array:
+        return jax.lax.custom_linear_solve(linear, right, iterate, iterate)
+
     low, high = game.action_bounds
     middle = jnp.broadcast_to((low + high) / 2, (num_steps + 1, game.num_states))
     start = jax.lax.stop_gradient(crowd_of(game, jnp.asarray(middle, first.dtype)))
-    return jax.lax.custom_root(residual, start, solve, solve_linear, has_aux=True)
+    found, (missed, count) = jax.lax.custom_root(residual, start, solve, solve_linear, has_aux=True)
+    return found, (missed, count.astype(int))
 
 
 def damped(
@@ -139,7 +179,7 @@ def damped(
     limit: Array | float,
     max_iterations: int,
 ) -> tuple[Array, Float[Array, ""], Int[Array, ""]]:
-    """x <- x + step residual(x) until no entry of the residual exceeds `limit`.
+    """Repeats x <- x + step residual(x) until no entry of the residual exceeds `limit`.
 
     The step is halved where the residual grows. The point of the least residual is returned.
 
@@ -160,12 +200,13 @@ def damped(
         before, missed = size(missed), residual(x)
         now = size(missed)
         change = jnp.where(now > before, _SHRINK, _GROW)
-        step = jnp.clip(step * change, _LEAST_STEP, 1)
+        step = jnp.where(count > 0, jnp.clip(step * change, _LEAST_STEP, 1), step)
         better = now < least
         return x, missed, step, jnp.where(better, x, best), jnp.where(better, now, least), count + 1
 
-    missed = residual(start)
-    carry = (start, missed, step, start, size(missed), jnp.asarray(0))
+    # The residual is traced once: at the start no step is made.
+    nothing, unknown = jnp.zeros_like(start), jnp.asarray(jnp.inf, start.dtype)
+    carry = (start, nothing, step, start, unknown, jnp.asarray(0))
     _, _, _, best, least, count = jax.lax.while_loop(unfinished, advance, carry)
     return best, least, count
 

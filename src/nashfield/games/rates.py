@@ -100,7 +100,8 @@ class RateGame(eqx.Module):
             mean_field: the crowd.
             gains: V_j - V_i.
         """
-        low, high = self.action_bounds
+        dtype = jnp.result_type(float, gains)
+        low, high = (jnp.asarray(bound, dtype) for bound in self.action_bounds)
 
         def slope(action: Array) -> Array:
             def total(action: Array) -> Array:
@@ -110,14 +111,13 @@ class RateGame(eqx.Module):
             # Row i depends on the action in state i alone: one direction gives all slopes.
             return jax.jvp(total, (action,), (jnp.ones_like(action),))[1]
 
-        def halve(_: int, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
+        def halve(_: Any, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
             low, high = bounds
             middle = (low + high) / 2
             rises = slope(middle) > 0
             return jnp.where(rises, middle, low), jnp.where(rises, high, middle)
 
         bounds = jax.lax.stop_gradient((low, high))
-        # Bounds that jvp passes through a loop would be traced though nothing flows through them.
         left, right = jax.lax.fori_loop(0, _NUM_HALVINGS, halve, bounds)
         root = jax.lax.stop_gradient((left + right) / 2)
         at_root, bend = jax.jvp(slope, (root,), (jnp.ones_like(root),))
