@@ -91,7 +91,7 @@ def judge_actions(game: Any, policy: Any) -> RateEquilibrium:
     """
     if np.ndim(policy) != 2 or np.shape(policy)[1] != game.num_states or len(policy) < 5:
         raise ValueError(
-            f"policy must hold the actions of {type(game).__name__} at evenly spaced times and have "
+            f"policy must hold the actions of {type(game).__name__} at evenly spaced times, of "
             f"shape (num_steps + 1, num_states) = (K + 1, {game.num_states}) with K >= 4, but has "
             f"shape {np.shape(policy)}"
         )
@@ -139,16 +139,27 @@ def judge(
 
 
 def crowd_fixed_point(
-    game: Any, num_steps: int, damping: Any, max_iterations: int
+    game: Any,
+    num_steps: int,
+    damping: Any,
+    max_iterations: int,
+    initial: Float[Array, "S"] | None = None,
 ) -> tuple[Float[Array, "K1 S"], tuple[Float[Array, ""], Int[Array, ""]]]:
     """The crowd that best responses to it make; the last residual, and the number of iterations.
 
     Derivatives: with mu = G(theta, mu), dmu = (1 - dG/dmu)^-1 dG/dtheta, and transposed, by the
     same damped iteration.
+
+    Args:
+        game: a RateGame.
+        num_steps: K.
+        damping: share of the old crowd kept.
+        max_iterations: of the crowd.
+        initial: the law at time 0; the game's own if None.
     """
 
     def residual(states: Array) -> Array:
-        return crowd_of(game, answer_policy(game, states)) - states
+        return crowd_of(game, answer_policy(game, states), initial) - states
 
     first = 1 - jnp.asarray(damping, jnp.result_type(float))
 
@@ -167,7 +178,7 @@ def crowd_fixed_point(
 
     low, high = game.action_bounds
     middle = jnp.broadcast_to((low + high) / 2, (num_steps + 1, game.num_states))
-    start = jax.lax.stop_gradient(crowd_of(game, jnp.asarray(middle, first.dtype)))
+    start = jax.lax.stop_gradient(crowd_of(game, jnp.asarray(middle, first.dtype), initial))
     found, (missed, count) = jax.lax.custom_root(residual, start, solve, solve_linear, has_aux=True)
     return found, (missed, count.astype(int))
 

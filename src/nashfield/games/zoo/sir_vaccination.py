@@ -1,6 +1,7 @@
 """When to be vaccinated while an epidemic passes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -171,9 +172,10 @@ def _saved_by_waiting(game: SIRVaccination, threshold: Array, num_steps: int) ->
 @eqx.filter_jit
 def _switch(game: SIRVaccination, urge: Callable, num_steps: int) -> Threshold:
     """The time up to which `urge` is positive; its last step carries the derivatives."""
-    held = jax.lax.stop_gradient(jax.tree.map(jnp.asarray, game))
+    arrays, rest = eqx.partition(game, eqx.is_array)
+    held = eqx.combine(jax.lax.stop_gradient(arrays), rest)
 
-    def halve(_: int, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
+    def halve(_: Any, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
         early, late = bounds
         middle = (early + late) / 2
         wait = urge(held, middle, num_steps) > 0
