@@ -83,6 +83,7 @@ _NAMES = {
     "MFOMO": "solvers",
     "MunchausenOnlineMirrorDescent": "solvers",
     "OnlineMirrorDescent": "solvers",
+    "Picard": "solvers",
     "PriorDescent": "solvers",
     "SoftBestResponse": "solvers",
     "Adam": "solvers",

@@ -66,6 +66,7 @@ SOLVERS: dict[str, tuple[str, str]] = {
     "local-social-optimum": ("solvers.local_social_optimum", "LocalSocialOptimum"),
     "mf-omo": ("solvers.mf_omo", "MFOMO"),
     "munchausen-online-mirror-descent": ("solvers.munchausen", "MunchausenOnlineMirrorDescent"),
+    "picard": ("solvers.picard", "Picard"),
     "prior-descent": ("solvers.prior_descent", "PriorDescent"),
     "two-time-scales": ("solvers.two_time_scales", "TwoTimeScales"),
 }

@@ -89,9 +89,15 @@ def judge_actions(game: Any, policy: Any) -> RateEquilibrium:
     Raises:
         ValueError: it has another shape, or actions outside the game's bounds.
     """
+    check_actions(game, policy, "policy")
+    return _judged(game, jnp.asarray(policy, jnp.result_type(float)))
+
+
+def check_actions(game: Any, policy: Any, name: str) -> None:
+    """Raises ValueError unless `policy`, called `name`, holds actions of a RateGame over time."""
     if np.ndim(policy) != 2 or np.shape(policy)[1] != game.num_states or len(policy) < 5:
         raise ValueError(
-            f"policy must hold the actions of {type(game).__name__} at evenly spaced times, of "
+            f"{name} must hold the actions of {type(game).__name__} at evenly spaced times, of "
             f"shape (num_steps + 1, num_states) = (K + 1, {game.num_states}) with K >= 4, but has "
             f"shape {np.shape(policy)}"
         )
@@ -99,10 +105,9 @@ def judge_actions(game: Any, policy: Any) -> RateEquilibrium:
         low, high = game.action_bounds
         if not (np.all(policy >= low) and np.all(policy <= high)):
             raise ValueError(
-                f"policy holds actions outside the bounds of {type(game).__name__}: from "
+                f"{name} holds actions outside the bounds of {type(game).__name__}: from "
                 f"{float(np.min(policy)):g} to {float(np.max(policy)):g}"
             )
-    return _judged(game, jnp.asarray(policy, jnp.result_type(float)))
 
 
 @eqx.filter_jit
