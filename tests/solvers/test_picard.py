@@ -59,7 +59,7 @@ class TestMessages:
     def test_bad_numbers(self):
         with pytest.raises(ParameterError, match="num_steps must be at least 4, not 3"):
             nf.Picard(num_steps=3)
-        with pytest.raises(ParameterError, match="damping of Picard must be finite"):
+        with pytest.raises(ParameterError, match="Picard: damping must be finite"):
             nf.Picard(damping=1.0)
 
     @pytest.mark.parametrize(

@@ -120,8 +120,8 @@ def simulate(
         return simulate_points(game, policy, num_agents=num_agents, num_seeds=num_seeds, key=key)
     if isinstance(game, RateGame):
         raise TypeError(
-            f"simulate plays games in discrete time, but {type(game).__name__} is one in continuous "
-            "time: its flow is exact for infinitely many agents"
+            f"simulate plays games in discrete time, but {type(game).__name__} is one in "
+            "continuous time: its flow is exact for infinitely many agents"
         )
     if not isinstance(game, FiniteGame | StationaryGame):
         raise TypeError(
