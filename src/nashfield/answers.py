@@ -10,6 +10,7 @@ import numpy as np
 from nashfield.games.base import StationaryGame
 from nashfield.games.continuous import ContinuousGame
 from nashfield.games.continuous_stationary import ContinuousStationaryGame
+from nashfield.games.rates import RateGame
 from nashfield.mean_fields import FiniteFlow, FiniteMeanField, Particles
 from nashfield.policies import AbstractPolicy, policy_shape
 from nashfield.results import Result
@@ -27,7 +28,7 @@ def answer_arrays(game: Any, policy: Any, flow: Any) -> dict[str, Array]:
         policy: of its solution.
         flow: likewise.
     """
-    if isinstance(game, ContinuousGame):
+    if isinstance(game, ContinuousGame | RateGame):
         return {
             f"{name}_{i}": leaf
             for name, thing in (("policy", policy), ("flow", flow))
@@ -162,7 +163,7 @@ def _rebuild_flow(arrays: dict[str, np.ndarray]) -> FiniteFlow | FiniteMeanField
 def check_shape(game: Any, arrays: dict[str, np.ndarray], folder: Path) -> None:
     """Raises RunFolderError unless policy and flow of a solution belong to `game`."""
     way_out = "this is not the game that was solved"
-    if isinstance(game, ContinuousGame):
+    if isinstance(game, ContinuousGame | RateGame):
         return  # `rebuild_answer` looks at every array
     if isinstance(game, ContinuousStationaryGame):
         found, expected = arrays["flow"].shape, game.state_dim

@@ -9,10 +9,12 @@ from nashfield.games.base import FiniteGame, StationaryGame
 from nashfield.games.continuous import ContinuousGame
 from nashfield.games.continuous_checks import check_control
 from nashfield.games.continuous_stationary import ContinuousStationaryGame
+from nashfield.games.rate_equilibria import check_actions
+from nashfield.games.rates import RateGame
 from nashfield.policies import check_policy
 from nashfield.solvers.base import AbstractSolver
 
-_GAMES = (FiniteGame, StationaryGame, ContinuousGame, ContinuousStationaryGame)
+_GAMES = (FiniteGame, StationaryGame, ContinuousGame, ContinuousStationaryGame, RateGame)
 
 
 def check_arguments(
@@ -62,6 +64,8 @@ def check_arguments(
         return
     if isinstance(game, ContinuousGame):
         check_control(game, policy, "initial_policy")
+    elif isinstance(game, RateGame):
+        check_actions(game, policy, "initial_policy")
     else:
         check_policy(game, policy, "initial_policy")
 

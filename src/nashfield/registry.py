@@ -41,6 +41,8 @@ GAMES: dict[str, tuple[str, str]] = {
     "random-linear": ("games.zoo.random_linear", "RandomLinear"),
     "random-monotone": ("games.zoo.random_classes", "MonotoneGame"),
     "random-potential": ("games.zoo.random_classes", "PotentialGame"),
+    "sir-contact": ("games.zoo.sir_contact", "SIRContact"),
+    "sir-vaccination": ("games.zoo.sir_vaccination", "SIRVaccination"),
     "stationary-four-rooms": ("games.zoo.stationary_rooms", "StationaryFourRooms"),
     "stationary-garnet": ("games.zoo.stationary_garnet", "StationaryGarnet"),
     "systemic-risk": ("games.zoo.systemic_risk", "SystemicRisk"),
@@ -64,6 +66,7 @@ SOLVERS: dict[str, tuple[str, str]] = {
     "local-social-optimum": ("solvers.local_social_optimum", "LocalSocialOptimum"),
     "mf-omo": ("solvers.mf_omo", "MFOMO"),
     "munchausen-online-mirror-descent": ("solvers.munchausen", "MunchausenOnlineMirrorDescent"),
+    "picard": ("solvers.picard", "Picard"),
     "prior-descent": ("solvers.prior_descent", "PriorDescent"),
     "two-time-scales": ("solvers.two_time_scales", "TwoTimeScales"),
 }

@@ -352,7 +352,7 @@ class TestDescriptions:
     def test_every_game(self, name):
         described = describe(find(GAMES, name, "game"))
         assert described["name"] == name
-        assert described["kind"] in ("finite", "stationary", "continuous")
+        assert described["kind"] in ("finite", "stationary", "continuous", "continuous-time")
         assert 10 < len(described["summary"]) < 200
         assert described["source"]
         assert not described["source"].endswith(".")

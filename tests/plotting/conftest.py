@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import nashfield as nf
+from nashfield.games.rate_equations import crowd_of
 from nashfield.policies import policy_shape
 from nashfield.registry import GAMES
 
@@ -22,6 +23,10 @@ def _solution_of(game, history=(1.0, 0.5, 0.25)):
         policy = RNG.dirichlet(np.ones(game.num_actions), policy_shape(game)[:-1])
         law = RNG.dirichlet(np.ones(game.num_states))
         flow = nf.FiniteMeanField(law, policy)
+    elif isinstance(game, nf.RateGame):
+        low, high = game.action_bounds
+        policy = low + (high - low) * RNG.random((51, game.num_states))
+        flow = nf.FiniteFlow(crowd_of(game, policy))
     elif isinstance(game, nf.ContinuousGame):
         shape = (game.horizon, game.control_dim, game.state_dim)
         policy = nf.policies.Affine(0.01 * RNG.normal(size=shape), np.zeros(shape[:2]))

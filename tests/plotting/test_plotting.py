@@ -25,7 +25,7 @@ def test_every_game_has_pictures(name, tmp_path, solution_of, default):
     game = default(name)
     paths = nf.plotting.save_pictures(solution_of(game), tmp_path / "pictures")
     names = ["flow.png", "policy.png", "exploitability.png"]
-    if not isinstance(game, nf.FiniteGame | nf.ContinuousGame):
+    if not isinstance(game, nf.FiniteGame | nf.ContinuousGame | nf.RateGame):
         names = ["mean_field.png", "policy.png", "history.png"]
     assert [path.name for path in paths] == names
     for path in paths:

@@ -17,11 +17,14 @@ def main(args: argparse.Namespace) -> int:
     from nashfield.cli.check_learnt import play_again
     from nashfield.games.continuous import ContinuousGame
     from nashfield.games.continuous_stationary import ContinuousStationaryGame
+    from nashfield.games.rates import RateGame
     from nashfield.solvers.deep_play import AbstractDeepPlay
 
     recompute = _recompute
     if isinstance(solution.game, ContinuousGame):
         recompute = _recompute_affine
+    if isinstance(solution.game, RateGame):
+        recompute = _recompute_actions
     if isinstance(solution.solver, AbstractDeepPlay):
         recompute = play_again
     if isinstance(solution.game, ContinuousStationaryGame):
@@ -78,6 +81,24 @@ def _recompute_affine(solution: Any) -> tuple[str, list[str]]:
     pairs = zip(jax.tree.leaves(again.flow), jax.tree.leaves(solution.flow), strict=True)
     flow = max(float(np.abs(np.asarray(new) - old).max()) for new, old in pairs)
     if not flow <= 100 * rtol * (1 + abs(float(again.value))):
+        faults.append(f"the flow is not that of the policy, by {flow:.1e}")
+    if not abs(recorded - found) <= rtol * (found + abs(float(again.value))):
+        faults.append(f"the recorded exploitability is off by {abs(recorded - found):.1e}")
+    return _beside(solution, f"{found:.17g}"), faults
+
+
+def _recompute_actions(solution: Any) -> tuple[str, list[str]]:
+    """What is found of actions in continuous time, and what is wrong."""
+    import numpy as np
+
+    from nashfield.games.rate_equilibria import judge_actions
+
+    again = judge_actions(solution.game, solution.policy)
+    rtol = 1e-9 if solution.history["exploitability"].dtype == np.float64 else 1e-4
+    found, recorded = float(again.exploitability), solution.exploitability
+    faults = []
+    flow = float(np.abs(np.asarray(again.flow.states) - solution.flow.states).max())
+    if not flow <= 100 * rtol:
         faults.append(f"the flow is not that of the policy, by {flow:.1e}")
     if not abs(recorded - found) <= rtol * (found + abs(float(again.value))):
         faults.append(f"the recorded exploitability is off by {abs(recorded - found):.1e}")

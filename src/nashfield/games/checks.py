@@ -16,6 +16,8 @@ from nashfield.games.continuous_stationary_checks import (
     check_discount,
 )
 from nashfield.games.kernels import Dense, Kernel, Sparse
+from nashfield.games.rate_checks import check_rate_form, check_rate_game
+from nashfield.games.rates import RateGame
 from nashfield.games.tracing import call, shape_of
 from nashfield.mean_fields import FiniteMeanField
 from nashfield.results import GameError
@@ -54,6 +56,9 @@ def check_game(game: Any) -> None:
     if isinstance(game, ContinuousGame):
         check_continuous_game(game)
         return
+    if isinstance(game, RateGame):
+        check_rate_game(game)
+        return
     _check_kind(game)
     _check_sizes(game)
     _check_initial(game)
@@ -71,13 +76,16 @@ def check_form(game: Any) -> None:
     """The part of `check_game` that costs no compilation: sizes and shapes, by tracing alone.
 
     Args:
-        game: a FiniteGame, a StationaryGame or a ContinuousGame.
+        game: a FiniteGame, a StationaryGame, a ContinuousGame or a RateGame.
 
     Raises:
         GameError: what is wrong, and where.
     """
     if isinstance(game, ContinuousGame):
         check_continuous_form(game)
+        return
+    if isinstance(game, RateGame):
+        check_rate_form(game)
         return
     _check_kind(game)
     _check_sizes(game)

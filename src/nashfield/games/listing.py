@@ -6,6 +6,7 @@ from typing import Any
 from nashfield.games.base import FiniteGame
 from nashfield.games.continuous import ContinuousGame
 from nashfield.games.loading import GAME_KINDS
+from nashfield.games.rates import RateGame
 from nashfield.games.specs import head_of, plain
 from nashfield.parameters import Parameter, parameters_of
 
@@ -14,14 +15,15 @@ def describe(cls: type) -> dict[str, Any]:
     """What a listing says of a class of games or solvers, in terms that JSON can hold.
 
     Returns:
-        name; kind ("finite", "stationary", "continuous", or "solver"); summary (first sentence of
-        the docstring); parameters (a list of name, default, type; no default where it is required);
-        source (the sentence after "Source:", or None).
+        name; kind ("finite", "stationary", "continuous", "continuous-time", or "solver"); summary
+        (first sentence of the docstring); parameters (a list of name, default, type; no default
+        where it is required); source (the sentence after "Source:", or None).
     """
     kind = "solver"
     if issubclass(cls, GAME_KINDS):
         kind = "finite" if issubclass(cls, FiniteGame) else "stationary"
         kind = "continuous" if issubclass(cls, ContinuousGame) else kind
+        kind = "continuous-time" if issubclass(cls, RateGame) else kind
     text = " ".join((cls.__doc__ or "").split("Attributes:")[0].split())
     _, found, source = text.partition("Source: ")
     head = head_of(cls) or {}

@@ -14,11 +14,12 @@ from nashfield.games.base import AbstractGame
 from nashfield.games.checks import check_game
 from nashfield.games.continuous import ContinuousGame
 from nashfield.games.continuous_stationary import ContinuousStationaryGame
+from nashfield.games.rates import RateGame
 from nashfield.parameters import build
 from nashfield.registry import GAMES, SOLVERS, find, suggest
 from nashfield.results import GameError
 
-GAME_KINDS = (AbstractGame, ContinuousGame, ContinuousStationaryGame)
+GAME_KINDS = (AbstractGame, ContinuousGame, ContinuousStationaryGame, RateGame)
 _NO_PARAMETERS: Mapping[str, Any] = {}
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int, PRNGKeyArray
 from nashfield.dynamics import sweep
 from nashfield.games.base import FiniteGame, StationaryGame
 from nashfield.games.continuous import ContinuousGame
+from nashfield.games.rates import RateGame
 from nashfield.mean_fields import FiniteFlow, FiniteMeanField
 from nashfield.metrics.distances import total_variation
 from nashfield.metrics.estimates import Estimate
@@ -105,7 +106,7 @@ def simulate(
         game on points a `PointSimulation`.
 
     Raises:
-        TypeError: a stationary game on points.
+        TypeError: a stationary game on points, or a game in continuous time.
         ValueError: num_agents < 1, num_seeds < 2, or it is no policy of this game.
     """
     if num_agents < 1:
@@ -117,6 +118,11 @@ def simulate(
         raise TypeError(f"game must be an instance: write {game.__name__}(...)")
     if isinstance(game, ContinuousGame):
         return simulate_points(game, policy, num_agents=num_agents, num_seeds=num_seeds, key=key)
+    if isinstance(game, RateGame):
+        raise TypeError(
+            f"simulate plays games in discrete time, but {type(game).__name__} is one in "
+            "continuous time: its flow is exact for infinitely many agents"
+        )
     if not isinstance(game, FiniteGame | StationaryGame):
         raise TypeError(
             f"simulate plays games with a horizon and games on finitely many states, which "

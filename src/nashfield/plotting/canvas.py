@@ -80,8 +80,11 @@ def title_of(solution: Solution) -> str:
 
 
 def words(name: str) -> str:
-    """BeachBar -> Beach bar."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).strip("_").capitalize()
+    """BeachBar -> Beach bar, SIRContact -> SIR contact."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name).strip("_")
+    parts = [part if len(part) > 1 and part.isupper() else part.lower() for part in spaced.split()]
+    text = " ".join(parts)
+    return text[:1].upper() + text[1:]
 
 
 def state_names(solution: Solution) -> list[str]:

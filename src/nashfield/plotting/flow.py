@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from nashfield.games.rates import RateGame
 from nashfield.mean_fields import AbstractFlow, FiniteFlow
 from nashfield.plotting.canvas import (
     MASS,
@@ -14,6 +15,7 @@ from nashfield.plotting.canvas import (
     state_names,
     title_of,
 )
+from nashfield.plotting.course import draw_course
 from nashfield.plotting.mean_field import plot_mean_field
 from nashfield.plotting.mosaic import Grid, Mosaic, chosen_times, mass_bar, mass_norm, new_colors
 from nashfield.plotting.points import draw_points, off_grid
@@ -52,7 +54,9 @@ def plot_flow(solution: Solution, *, ax: Axes | None = None) -> Axes:
     if not isinstance(solution.flow, FiniteFlow):
         return plot_mean_field(solution, ax=ax)
     states = np.asarray(solution.flow.states, np.float64)
-    if grid is not None:
+    if isinstance(solution.game, RateGame):
+        ax = draw_course(states, solution, state_names(solution), "share of the population", ax)
+    elif grid is not None:
         ax = _maps(states, grid, ax)
     elif states.shape[1] <= _MAX_AREAS:
         ax = _areas(states, state_names(solution), ax)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from nashfield.games.base import FiniteGame, StationaryGame
+from nashfield.games.rates import RateGame
 from nashfield.mean_fields import AbstractFlow, FiniteFlow
 from nashfield.plotting.actions import draw_actions
 from nashfield.plotting.canvas import (
@@ -16,6 +17,7 @@ from nashfield.plotting.canvas import (
     state_names,
     title_of,
 )
+from nashfield.plotting.course import draw_actions_over_time
 from nashfield.plotting.mosaic import (
     Grid,
     Mosaic,
@@ -61,6 +63,10 @@ def plot_policy(solution: Solution, *, ax: Axes | None = None) -> Axes:
     solution = off_grid(check_solution(solution, "plot_policy"))
     if isinstance(solution.flow, AbstractFlow):
         ax = draw_controls(solution, ax)
+        ax.set_title(title_of(solution))
+        return ax
+    if isinstance(solution.game, RateGame):
+        ax = draw_actions_over_time(solution, ax)
         ax.set_title(title_of(solution))
         return ax
     grid = Grid.under(solution, "plot_policy")

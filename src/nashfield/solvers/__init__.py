@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nashfield.solvers.mf_omo import MFOMO
     from nashfield.solvers.munchausen import MunchausenOnlineMirrorDescent
     from nashfield.solvers.online_mirror_descent import OnlineMirrorDescent
+    from nashfield.solvers.picard import Picard
     from nashfield.solvers.prior_descent import PriorDescent
     from nashfield.solvers.steps import Adam, PowerStep
     from nashfield.solvers.two_time_scales import TwoTimeScales
@@ -54,6 +55,7 @@ _WHERE = {
     "MFOMO": "mf_omo",
     "MunchausenOnlineMirrorDescent": "munchausen",
     "OnlineMirrorDescent": "online_mirror_descent",
+    "Picard": "picard",
     "PowerStep": "steps",
     "PriorDescent": "prior_descent",
     "SoftBestResponse": "best_response",
@@ -81,6 +83,7 @@ __all__ = [
     "LocalSocialOptimum",
     "MunchausenOnlineMirrorDescent",
     "OnlineMirrorDescent",
+    "Picard",
     "PowerStep",
     "PriorDescent",
     "SoftBestResponse",

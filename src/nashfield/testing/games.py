@@ -15,6 +15,8 @@ from nashfield.games import checks
 from nashfield.games.base import FiniteGame, StationaryGame
 from nashfield.games.continuous import ContinuousGame
 from nashfield.games.continuous_stationary import ContinuousStationaryGame
+from nashfield.games.rate_equilibria import judge_actions
+from nashfield.games.rates import RateGame
 from nashfield.testing.common import (
     CheckError,
     check_leaves,
@@ -36,8 +38,9 @@ def check_game(game: Any) -> None:
     <mu_t pi_t, r_t>, its exploitability is finite and not negative, both precisions agree, and
     another game of the same sizes compiles nothing. Of a stationary game the stationary mean field,
     the value and the exploitability of that policy are those found by plain iteration (where the
-    crowd settles, and a table of all moves fits). A ContinuousGame is played among some agents,
-    who stay finite and do the same again for the same key.
+    crowd settles, and a table of all moves fits). Of a RateGame middling actions have a finite
+    value, the same in both precisions, and a crowd that keeps its mass. A ContinuousGame
+    is played among some agents, who stay finite and do the same again for the same key.
 
     Args:
         game: of any kind.
@@ -57,6 +60,9 @@ def check_game(game: Any) -> None:
             if isinstance(held, ContinuousGame):
                 check_played(held)
                 continue
+            if isinstance(held, RateGame):
+                found[precision] = _check_rates(held)
+                continue
             stationary = isinstance(held, StationaryGame)
             values = _check_rest(held, precision) if stationary else _check_values(held, precision)
             found[precision] = values
@@ -68,6 +74,21 @@ def check_game(game: Any) -> None:
             f"{name_of(game)}: the same policy is worth {double:.9g} in float64 but {single:.9g} "
             "in float32: avoid differences of large numbers"
         )
+
+
+def _check_rates(game: RateGame) -> tuple[float, float]:
+    """The value of middling actions in continuous time, whose crowd keeps its mass."""
+    low, high = (np.asarray(bound, float) for bound in game.action_bounds)
+    found = judge_actions(game, np.tile((low + high) / 2, (401, 1)))
+    mass = np.abs(np.asarray(found.flow.states).sum(-1) - 1).max()
+    value, gap = float(found.value), float(found.exploitability)
+    scale = 1 + float(np.abs(np.asarray(found.values)).max())
+    if not (np.isfinite(value) and gap >= -1e-4 * scale and mass < 1e-3):
+        raise CheckError(
+            f"{name_of(game)}: middling actions have the value {value:.6g} and the exploitability "
+            f"{gap:.6g}, and their crowd misses a mass of 1 by {mass:.2g}"
+        )
+    return value, scale
 
 
 def _check_values(game: FiniteGame, precision: str) -> tuple[float, float]:
