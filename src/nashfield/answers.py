@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from nashfield.games.base import StationaryGame
@@ -99,11 +100,19 @@ def rebuild_answer(
     if game is None or solver is None:
         raise _comes_from_elsewhere(folder)
 
+    leaves = [_numbered(arrays, name) for name in ("policy", "flow")]
+    # In continuous time a first policy brings its own grid of times.
+    first = leaves[0][0] if leaves[0] else None
+    timed = isinstance(game, RateGame) and np.shape(first)[1:] == (game.num_states,)
+
     def outcome(game, solver, key):
-        return solver.outcome(game, solver.init_uniform(game, key=key), key=key)
+        if timed:
+            state = solver.init(game, jnp.asarray(first, float), key=key)
+        else:
+            state = solver.init_uniform(game, key=key)
+        return solver.outcome(game, state, key=key)
 
     blank = eqx.filter_eval_shape(outcome, game, solver, jax.random.key(0))
-    leaves = [_numbered(arrays, name) for name in ("policy", "flow")]
     pair = [blank.policy, blank.flow]
     expected = [[x.shape for x in jax.tree.leaves(thing)] for thing in pair]
     if expected != [[x.shape for x in found] for found in leaves]:

@@ -1,6 +1,6 @@
 """`Auto`: many mirror descents side by side, steered by the exploitability that they measure."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -8,8 +8,12 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from nashfield.dynamics import sweep
-from nashfield.games.base import Game, StationaryGame
+from nashfield.games.base import FiniteGame, Game, StationaryGame
+from nashfield.games.quadratic import QuadraticGame
+from nashfield.games.rates import RateGame
 from nashfield.policies import uniform_policy
+from nashfield.solvers import auto_responses
+from nashfield.solvers.auto_responses import Responses
 from nashfield.solvers.auto_rounds import (
     LEARNING_RATES,
     MAX_ROUNDS,
@@ -21,7 +25,7 @@ from nashfield.solvers.auto_rounds import (
     pairs,
     slopes,
 )
-from nashfield.solvers.base import AbstractSolver, StepInfo
+from nashfield.solvers.base import AbstractSolver, Outcome, StepInfo
 from nashfield.solvers.online_mirror_descent import MIN_LOGIT, logits
 from nashfield.typing import Array
 
@@ -46,10 +50,18 @@ class Auto(AbstractSolver):
     quarter goes on, the other half restarts at the best policy found with the leader's numbers
     varied. Rounds without gain lead to a new search. One `step` is one iteration of every running
     lane, and its exploitability is that of the best policy so far.
+
+    Where policies are no tables, Auto goes to best responses as `Picard` and `FixedPoint` do, with
+    a damping that rises after a loss and falls after a gain; on a `QuadraticGame` its first step
+    leads to the exact `equilibrium`, if there is one.
     """
 
-    def init(self, game: Game, policy: Float[Array, "*T S A"], *, key: PRNGKeyArray) -> AutoState:
+    games: ClassVar[tuple[type, ...]] = (FiniteGame, StationaryGame, QuadraticGame, RateGame)
+
+    def init(self, game: Any, policy: Any, *, key: PRNGKeyArray) -> AutoState | Responses:
         """All lanes at `policy`."""
+        if isinstance(game, QuadraticGame | RateGame):
+            return auto_responses.start(game, policy)
         start = jnp.asarray(logits(policy))
         num_lanes = _num_lanes(game)
         both = jnp.stack([jnp.asarray(uniform_policy(game), start.dtype), policy])
@@ -78,10 +90,18 @@ class Auto(AbstractSolver):
             round_start=jnp.asarray(best.exploitability),
         )
 
+    def init_uniform(self, game: Any, *, key: PRNGKeyArray) -> AutoState | Responses:
+        """See `AbstractSolver.init_uniform`; without tables the start is the game's own."""
+        if isinstance(game, QuadraticGame | RateGame):
+            return self.init(game, None, key=key)
+        return super().init_uniform(game, key=key)
+
     def step(
-        self, game: Game, state: AutoState, *, key: PRNGKeyArray
-    ) -> tuple[AutoState, StepInfo]:
+        self, game: Any, state: AutoState | Responses, *, key: PRNGKeyArray
+    ) -> tuple[AutoState | Responses, StepInfo]:
         """One iteration of the running lanes; at the end of a round, the next one is set up."""
+        if isinstance(state, Responses):
+            return auto_responses.advance(game, state)
         if _side_by_side(game, state):
             moved = jax.lax.cond(
                 state.searching,
@@ -102,9 +122,17 @@ class Auto(AbstractSolver):
         moved = jax.lax.cond(over, lambda: next_round(game, moved, key), lambda: moved)
         return moved, state.best
 
-    def policy(self, game: Game, state: AutoState) -> Float[Array, "*T S A"]:
+    def policy(self, game: Any, state: AutoState | Responses) -> Any:
         """The best policy so far."""
+        if isinstance(state, Responses):
+            return state.best_policy
         return jax.nn.softmax(state.best_logits)
+
+    def outcome(self, game: Any, state: AutoState | Responses, *, key: PRNGKeyArray) -> Outcome:
+        """See `AbstractSolver.outcome`."""
+        if isinstance(state, Responses):
+            return auto_responses.outcome(game, state)
+        return super().outcome(game, state, key=key)
 
 
 def _decisions(game: Game) -> Any:
