@@ -72,6 +72,7 @@ class TestVaccination:
         last = run(first.y[:, -1], threshold, float(game.duration), 0.0)
         return last.y[2, -1], last.sol
 
+    @pytest.mark.slow
     def test_indifference_and_optimum_by_scipy(self):
         game = nf.games.SIRVaccination(beta=60.0, c_V=0.4, max_rate=15.0)
         found = game.threshold_equilibrium(num_steps=1000)
@@ -109,6 +110,7 @@ class TestVaccination:
         found = game.threshold_equilibrium(num_steps=100)
         np.testing.assert_allclose(found.threshold, threshold, atol=1e-6)
 
+    @pytest.mark.slow
     def test_derivative(self):
         def threshold(c_V):
             game = nf.games.SIRVaccination(c_V=c_V)
