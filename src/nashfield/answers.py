@@ -102,8 +102,8 @@ def rebuild_answer(
 
     leaves = [_numbered(arrays, name) for name in ("policy", "flow")]
     # In continuous time a first policy brings its own grid of times.
-    first = leaves[0][0] if leaves[0] else None
-    timed = isinstance(game, RateGame) and np.shape(first)[1:] == (game.num_states,)
+    first = leaves[0][0] if leaves[0] else np.zeros(0)
+    timed = isinstance(game, RateGame) and first.shape[1:] == (game.num_states,)
 
     def outcome(game, solver, key):
         if timed:
