@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _MODULES = (
     "adapters",
+    "datasets",
     "games",
     "learners",
     "mean_fields",

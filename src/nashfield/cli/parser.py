@@ -61,6 +61,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         "check": _check(commands),
         "plot": _plot(commands),
         "simulate": _simulate(commands),
+        "fit": _fit(commands),
+        "datasets": _datasets(commands),
         "paper": _paper(commands),
     }
     first = argv[0] if argv else "--help"
@@ -205,6 +207,60 @@ def _simulate(commands: Any) -> _Parser:
     return parser
 
 
+def _fit(commands: Any) -> _Parser:
+    text = "fit a game to data: of an epidemic, its rates and how much contact people have"
+    parser = _add(commands, "fit", "fit", text)
+    add = parser.add_argument
+    add("kind", choices=["epidemic"], help="what the data are of")
+    add(
+        "data",
+        metavar="CASES",
+        help="a CSV file with a column date and one of active (or new) cases, or the name of a "
+        "dataset (see `nashfield datasets`)",
+    )
+    add("--population", type=_positive, metavar="N", help="number of persons")
+    add("--from", dest="start", metavar="DATE", help="first day (default: the first in the file)")
+    add("--to", dest="end", metavar="DATE", help="last day (default: the last in the file)")
+    add("--column", metavar="NAME", help="the column of active cases, where it has another name")
+    add("--inputs", metavar="CSV", help="events: rows start,end,name, or a column a day")
+    add("--inputs-source", metavar="TEXT", help="who the inputs are from, if the file does not say")
+    add(
+        "--forecast",
+        type=_positive,
+        default=14,
+        metavar="DAYS",
+        help="days to forecast (default %(default)s)",
+    )
+    add(
+        "--gamma",
+        type=_rate,
+        default=0.1,
+        metavar="X",
+        help="share of the active cases that recovers a day: active cases alone do not tell it "
+        "(default %(default)s)",
+    )
+    add("--seed", type=_count, default=0, metavar="N", help="of all random numbers")
+    add("--out", metavar="DIR", help="folder, new or empty (default runs/epidemic-NUMBER)")
+    add("--no-plots", action="store_true", help="draw no picture")
+    add("--json", action="store_true", help="the last line of standard output is one object")
+    return parser
+
+
+def _datasets(commands: Any) -> _Parser:
+    text = "tell of the real series: sources, licences, copies; or fetch one"
+    parser = _add(commands, "datasets", "datasets", text)
+    add = parser.add_argument
+    add("action", nargs="?", metavar="fetch|NAME", help="download, or tell of this one alone")
+    add("names", nargs="*", metavar="NAME", help="what to download")
+    add(
+        "--data",
+        metavar="PATH",
+        help="a folder of local copies (default: NASHFIELD_DATA, then the cache)",
+    )
+    add("--json", action="store_true", help="one line: a list of objects")
+    return parser
+
+
 def _paper(commands: Any) -> _Parser:
     text = "run a paper's experiments again and print its numbers beside ours"
     parser = _add(commands, "paper", "paper", text)
@@ -252,6 +308,16 @@ def _tolerance(text: str) -> float:
         number = -1.0
     if not 0 <= number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    return number
+
+
+def _rate(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return number
 
 
