@@ -1,0 +1,35 @@
+"""Epidemics from data: counts, yardsticks, and what a fit is judged by.
+
+Names are imported on first use: reading counts does not load a model.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_WHERE = {
+    "Counts": "counts",
+    "DailyInputs": "inputs",
+    "centred_mean": "counts",
+    "read_counts": "counts",
+    "read_inputs": "inputs",
+    "trailing_mean": "counts",
+    "YARDSTICKS": "yardsticks",
+    "fit_sir": "yardsticks",
+    "Scores": "rolling",
+    "rolling_scores": "rolling",
+    "weekly_origins": "rolling",
+}
+
+__all__ = sorted(_WHERE)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'nashfield.neural.epidemics' has no attribute {name!r}")
+    value = getattr(import_module(f"nashfield.neural.epidemics.{_WHERE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
