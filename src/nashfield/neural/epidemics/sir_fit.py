@@ -11,8 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_MAX_STEPS, _SETTLED = 200, 1e-13
-_WEIGHT, _EASE, _TIGHTEN, _MOST = 1e-3, 0.2, 5.0, 1e12
+# A step that changes no number by more than this share is the last.
+_MAX_STEPS, _SETTLED = 200, 1e-9
+# Gains below this share of the loss are rounding: along a ridge numbers may wander for ever.
+_ROUNDING = 1e-14
+_WEIGHT, _EASE, _TIGHTEN, _LEAST, _MOST = 1e-3, 0.2, 5.0, 1e-12, 1e12
 _TINY = 1e-20
 
 
@@ -83,19 +86,19 @@ def fit_sir(
     gone = None if removed is None else removed.reshape(-1, length)
     first_removed = np.zeros(len(seen)) if gone is None else gone[:, 0]
 
-    def path(logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        start = np.exp(logs[:, 2]) if free_start else seen[:, 0].astype(logs.dtype)
-        rates = np.exp(logs[:, :2])
+    def path(logs):  # (..., B, P) -> (..., B, L) twice
+        start = np.exp(logs[..., 2]) if free_start else seen[:, 0]
+        rates = np.exp(logs[..., :2])
         return sir_path(
-            rates[:, 0], rates[:, 1], start, first_removed, population, length, steps_a_day
+            rates[..., 0], rates[..., 1], start, first_removed, population, length, steps_a_day
         )
 
-    def residuals(logs: np.ndarray) -> np.ndarray:
+    def residuals(logs):
         infected, recovered = path(logs)
         parts = [(infected - seen) / scale]
         if gone is not None:
             parts.append((recovered - gone) / scale)
-        return np.concatenate(parts, axis=1)
+        return np.concatenate(parts, axis=-1)
 
     begin = [np.full(len(seen), np.log(rate)) for rate in guess]
     if free_start:
@@ -138,10 +141,10 @@ def sir_path(
     Returns:
         I (..., D) and R (..., D).
     """
-    state = np.stack([active + 0 * beta, removed + 0 * beta])
+    state = np.stack(np.broadcast_arrays(active + 0 * beta, removed + 0 * beta))
     dt = 1 / steps_a_day
 
-    def slope(x: np.ndarray) -> np.ndarray:
+    def slope(x):
         infections = beta * (population - x[0] - x[1]) * x[0] / population
         return np.stack([infections - gamma * x[0], gamma * x[0]])
 
@@ -160,29 +163,33 @@ def sir_path(
 
 def _least_squares(residuals: Callable, logs: np.ndarray) -> np.ndarray:
     """Levenberg and Marquardt's steps, (B, P) numbers at once; each window has its own weight."""
-    num = logs.shape[1]
-    weight = np.full(len(logs), _WEIGHT)
-    value = residuals(logs)
-    loss = np.sum(value**2, axis=1)
-    for _ in range(_MAX_STEPS):
-        changes = 1j * _TINY * np.eye(num)
-        jacobian = np.stack([residuals(logs + c).imag / _TINY for c in changes], axis=-1)
-        gram = np.einsum("brp,brq->bpq", jacobian, jacobian)
-        slope = np.einsum("brp,br->bp", jacobian, value)
-        damped = gram + weight[:, None, None] * np.einsum("bpp->bp", gram)[:, :, None] * np.eye(num)
-        # A direction without effect is left as it is.
-        damped += 1e-30 * np.eye(num)
-        step = np.clip(-np.linalg.solve(damped, slope[..., None])[..., 0], -1, 1)
+    changes = 1j * _TINY * np.eye(logs.shape[1])[:, None]
+
+    def look(logs):
         with np.errstate(over="ignore", invalid="ignore"):
-            new_value = residuals(logs + step)
-            new_loss = np.sum(new_value**2, axis=1)
-        better = new_loss < loss
-        gain = np.where(better, loss - new_loss, 0.0)
+            found = residuals(logs + changes)
+        jacobian = np.moveaxis(found.imag / _TINY, 0, -1)
+        value = found[0].real
+        loss = np.sum(value**2, axis=1)
+        loss = np.where(np.isfinite(jacobian).all(axis=(1, 2)), loss, np.inf)
+        gram = np.einsum("brp,brq->bpq", jacobian, jacobian)
+        return loss, gram, np.einsum("brp,br->bp", jacobian, value)
+
+    weight = np.full(len(logs), _WEIGHT)
+    loss, gram, slope = look(logs)
+    for _ in range(_MAX_STEPS):
+        # A direction without effect is left as it is.
+        least = np.einsum("bpp->bp", gram) * weight[:, None] + 1e-30
+        damped = gram + least[:, :, None] * np.eye(logs.shape[1])
+        step = np.clip(-np.linalg.solve(damped, slope[..., None])[..., 0], -1, 1)
+        new_loss, new_gram, new_slope = look(logs + step)
+        better = new_loss <= loss
+        still = better & (loss - new_loss <= _ROUNDING * loss)
         logs = np.where(better[:, None], logs + step, logs)
-        value = np.where(better[:, None], new_value, value)
-        weight = weight * np.where(better, _EASE, _TIGHTEN)
-        done = (better & (gain <= _SETTLED * loss)) | (weight > _MOST)
         loss = np.where(better, new_loss, loss)
-        if done.all():
+        gram = np.where(better[:, None, None], new_gram, gram)
+        slope = np.where(better[:, None], new_slope, slope)
+        weight = np.clip(weight * np.where(better, _EASE, _TIGHTEN), _LEAST, _MOST)
+        if (still | (np.abs(step).max(axis=1) < _SETTLED)).all():
             break
     return logs
