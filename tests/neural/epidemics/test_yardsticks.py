@@ -125,7 +125,9 @@ def test_fit_is_that_of_scipy():
     expected = np.exp(least_squares(residuals, np.log([0.15, 0.1]), xtol=1e-14, ftol=1e-14).x)
     found = fit_sir(active, population, removed=removed)
     np.testing.assert_allclose([found.beta, found.gamma], expected, rtol=1e-5)
-    both = fit_sir(np.stack([active, 2 * active]), population)
+    twice = [np.stack([x, x]) for x in (active, removed)]
+    both = fit_sir(twice[0], population, removed=twice[1])
+    np.testing.assert_allclose(both.beta, found.beta, rtol=1e-9)
     assert both.beta.shape == (2,) and both.forecast(5).shape == (2, 5)
 
 

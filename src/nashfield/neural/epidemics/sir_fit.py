@@ -13,8 +13,8 @@ import numpy as np
 
 # A step that changes no number by more than this share is the last.
 _MAX_STEPS, _SETTLED = 200, 1e-9
-# Gains below this share of the loss are rounding: along a ridge numbers may wander for ever.
-_ROUNDING = 1e-14
+# A gain below this share of the loss is the last: along a ridge numbers may wander for ever.
+_ROUNDING = 1e-11
 _WEIGHT, _EASE, _TIGHTEN, _LEAST, _MOST = 1e-3, 0.2, 5.0, 1e-12, 1e12
 _TINY = 1e-20
 
