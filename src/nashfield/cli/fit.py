@@ -1,0 +1,89 @@
+"""`nashfield fit`: a game fitted to data, in a folder with its numbers and a picture."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from nashfield.cli import prepare
+from nashfield.cli.parser import UsageError
+
+
+def main(args: argparse.Namespace) -> int:
+    """Fits an epidemic, says what it found and what it assumed, and keeps it."""
+    from nashfield import storage
+    from nashfield.cli import fit_report
+
+    counts, attribution = _read(args)
+    inputs = _inputs(args, counts)
+    prepare()
+    import jax
+
+    from nashfield.neural.epidemics import fit_epidemic
+
+    out = Path(args.out) if args.out else _fresh_folder()
+    storage.new_folder(out)
+    for note in counts.notes:
+        print(note, file=sys.stderr, flush=True)
+    fit_key, forecast_key = jax.random.split(jax.random.key(args.seed))
+    start = time.perf_counter()
+    fit = fit_epidemic(counts, gamma=args.gamma, inputs=inputs, key=fit_key, progress=True)
+    forecast = fit.forecast(args.forecast, key=forecast_key)
+    seconds = time.perf_counter() - start
+    notes = fit_report.assumptions(fit, counts, inputs, attribution)
+    found = fit_report.summary(fit, counts, forecast, notes)
+    found |= {"seed": args.seed, "seconds": seconds, "out": str(out)}
+    fit_report.save(out, fit, counts, forecast, found)
+    if not args.json:
+        fit_report.print_lines(found)
+    if fit.diverged_at is not None:
+        print(
+            f"nashfield: warning: the fit diverged at step {fit.diverged_at}; the last good "
+            "numbers are kept: try another --seed",
+            file=sys.stderr,
+        )
+    if not args.no_plots:
+        from nashfield.plotting.epidemic import plot_epidemic
+
+        ax = plot_epidemic(fit, counts, forecast=forecast, inputs=inputs, notes=notes)
+        path = fit_report.save_picture(ax, out)
+        if not args.json:
+            print(f"picture        {path}")
+    if args.json:
+        print(json.dumps(found))
+    return 0
+
+
+def _read(args: argparse.Namespace) -> tuple[Any, str | None]:
+    """The counts, and the words that their licence asks for."""
+    from nashfield.datasets import DATASETS, load
+    from nashfield.neural.epidemics.counts import counts_of, read_counts
+
+    chosen = {"start": args.start, "end": args.end, "column": args.column}
+    if args.data in DATASETS and not Path(args.data).exists():
+        dataset = DATASETS[args.data]
+        population = args.population or dataset.population
+        return counts_of(load(args.data), population, **chosen), dataset.attribution
+    if args.population is None:
+        raise UsageError("--population N: say how many persons live where the cases were counted")
+    return read_counts(args.data, population=args.population, **chosen), None
+
+
+def _inputs(args: argparse.Namespace, counts: Any) -> Any:
+    if args.inputs is None:
+        if args.inputs_source is not None:
+            raise UsageError("--inputs-source names the source of --inputs CSV: say which")
+        return None
+    from nashfield.neural.epidemics.inputs import read_inputs
+
+    return read_inputs(args.inputs, counts.dates, source=args.inputs_source)
+
+
+def _fresh_folder() -> Path:
+    """The first of runs/epidemic-1, -2, ... that does not exist."""
+    number = 1
+    while (path := Path("runs") / f"epidemic-{number}").exists():
+        number += 1
+    return path
