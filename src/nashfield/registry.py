@@ -15,6 +15,7 @@ GAMES: dict[str, tuple[str, str]] = {
     "rock-paper-scissors": ("games.zoo.matrix", "RockPaperScissors"),
     "building-evacuation": ("games.zoo.building", "BuildingEvacuation"),
     "conservative-treasure-hunting": ("games.zoo.treasure", "ConservativeTreasureHunting"),
+    "consensus": ("games.zoo.consensus", "Consensus"),
     "continuous-malware-spread": ("games.zoo.malware_continuous", "ContinuousMalwareSpread"),
     "continuous-product-investment": (
         "games.zoo.investments_continuous",
@@ -24,6 +25,7 @@ GAMES: dict[str, tuple[str, str]] = {
     "crowd-grid": ("games.zoo.congestion", "CrowdGrid"),
     "crowd-line": ("games.zoo.congestion", "CrowdLine"),
     "crowd-motion": ("games.zoo.crowd", "CrowdMotion"),
+    "el-farol-bar": ("games.zoo.el_farol_bar", "ElFarolBar"),
     "equilibrium-price": ("games.zoo.equilibrium_price", "EquilibriumPrice"),
     "finite-linear-quadratic": ("games.zoo.linear_quadratic", "FiniteLinearQuadratic"),
     "four-rooms": ("games.zoo.four_rooms", "FourRooms"),
@@ -34,6 +36,7 @@ GAMES: dict[str, tuple[str, str]] = {
     "linear-quadratic": ("games.zoo.continuous_linear_quadratic", "LinearQuadratic"),
     "local-entropy": ("games.zoo.local_entropy", "LocalEntropy"),
     "malware-spread": ("games.zoo.malware", "MalwareSpread"),
+    "meeting-time": ("games.zoo.meeting_time", "MeetingTime"),
     "price-impact": ("games.zoo.price_impact", "PriceImpact"),
     "product-investment": ("games.zoo.investments", "ProductInvestment"),
     "random-coupled": ("games.zoo.random_classes", "CoupledGame"),

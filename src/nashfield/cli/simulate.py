@@ -13,6 +13,7 @@ def main(args: argparse.Namespace) -> int:
     import jax
 
     from nashfield.games.continuous_stationary import ContinuousStationaryGame
+    from nashfield.games.rates import RateGame
     from nashfield.metrics import PointSimulation, simulate
     from nashfield.plotting.agents import can_draw
 
@@ -20,6 +21,11 @@ def main(args: argparse.Namespace) -> int:
         raise NashfieldError(
             f"simulate plays games with a horizon and games on finitely many states, which "
             f"{type(solution.game).__name__} is not: what is found of it is found by agents already"
+        )
+    if isinstance(solution.game, RateGame):
+        raise NashfieldError(
+            f"simulate plays games in discrete time, but {type(solution.game).__name__} is one in "
+            "continuous time: its flow is exact for infinitely many agents"
         )
 
     drawn = not args.no_plots and can_draw(solution.game)

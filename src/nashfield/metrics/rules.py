@@ -51,8 +51,8 @@ class Rules(eqx.Module):
     def reward(self, t: Array, crowd: FiniteMeanField) -> Any:
         """Reward, as much as it weighs at time t."""
         if self.timeless:
-            return self.game.discount**t * self.game.reward(crowd)
-        return self.game.reward(t, crowd)
+            return jnp.asarray(self.game.discount**t * self.game.reward(crowd))
+        return jnp.asarray(self.game.reward(t, crowd))  # an array of NumPy takes no traced index
 
     def start(self, levels: Float[Array, "N"]) -> Int[Array, "N"]:
         """Where the agents begin: by the initial law, or as a newcomer into a crowd at rest."""
