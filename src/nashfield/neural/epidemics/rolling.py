@@ -81,8 +81,8 @@ def rolling_scores(
         key: draws the bootstrap; key(0) if None.
 
     Returns:
-        The scores. The bootstrap draws blocks of 42 days of origins in a row, because errors of
-        neighbouring origins go together.
+        The scores. The bootstrap draws blocks of 42 days of origins in a row (in a circle, so that
+        each is as likely as another), because errors of neighbouring origins go together.
 
     Raises:
         DataError: the counts end before the forecasts do, or the shapes do not fit.
@@ -127,13 +127,12 @@ def _raw_errors(forecast: np.ndarray, seen: np.ndarray) -> np.ndarray:
 
 
 def _blocks(origins: np.ndarray, key: PRNGKeyArray) -> np.ndarray:
-    """(B, O) origins drawn in blocks that follow each other, cut to their number."""
+    """(B, O) origins drawn in blocks that follow each other, the first after the last."""
     num = len(origins)
     spacing = int(np.median(np.diff(origins))) if num > 1 else 1
     length = min(num, max(1, _BLOCK_DAYS // max(spacing, 1)))
-    num_blocks = -(-num // length)
-    starts = jax.random.randint(key, (_RESAMPLES, num_blocks), 0, num - length + 1)
-    drawn = np.asarray(starts)[:, :, None] + np.arange(length)
+    starts = jax.random.randint(key, (_RESAMPLES, -(-num // length)), 0, num)
+    drawn = (np.asarray(starts)[:, :, None] + np.arange(length)) % num
     return drawn.reshape(_RESAMPLES, -1)[:, :num]
 
 
