@@ -117,15 +117,17 @@ def parse_rows(text: str, name: str) -> tuple[list[str], list[tuple[int, list[st
     """Header and rows of CSV text, each row with the number of its line.
 
     Args:
-        text: of the file; lines that begin with # and empty ones are skipped.
+        text: of the file; lines that begin with # and empty ones are skipped. Entries are separated
+            by commas, semicolons or tabs.
         name: of the file, for messages.
 
     Raises:
         DataError: no header, no rows, or a row with another number of entries than the header.
     """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_mark(text))
     lines = [
         (number, row)
-        for number, row in enumerate(csv.reader(io.StringIO(text, newline="")), 1)
+        for number, row in enumerate(reader, 1)
         if any(cell.strip() for cell in row) and not row[0].startswith("#")
     ]
     if not lines:
@@ -139,6 +141,12 @@ def parse_rows(text: str, name: str) -> tuple[list[str], list[tuple[int, list[st
                 f"{name}: line {line} has {len(row)} entries, but the header has {len(header)}"
             )
     return header, rows
+
+
+def _mark(text: str) -> str:
+    """What stands between the entries: a comma, or where the header has none a semicolon or tab."""
+    header = next((line for line in text.splitlines() if line.strip() and line[0] != "#"), "")
+    return next((mark for mark in (",", ";", "\t") if mark in header), ",")
 
 
 def parse_date(cell: str, name: str, line: int) -> np.datetime64:

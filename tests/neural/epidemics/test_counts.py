@@ -51,6 +51,12 @@ def test_names_of_columns_are_forgiven(file):
     assert "removed so far: Discharged-cum + Deaths cum" in counts.notes
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_other_marks_between_entries(file, mark):
+    counts = read_counts(file("\ufeff" + GOOD.replace(",", mark)), population=100)
+    np.testing.assert_array_equal(counts.active, [5, 6, 8])
+
+
 def test_a_column_of_another_name(file):
     text = GOOD.replace("active", "kranke")
     assert read_counts(file(text), population=100, column="kranke").active[0] == 5
@@ -89,6 +95,7 @@ def test_new_cases_alone_count_as_active_for_ten_days_and_it_is_said(file):
         ("# only words\n", {}, "there is no header"),
         ("date,active\n", {}, "there are no rows below the header date,active"),
         ("day,active\n1,2\n", {}, "there is no column 'date'; there are day, active"),
+        ("date,active\n2021-01-01,2\n", {}, "2021-01-01 is the only day with a count"),
         ("date,active\n2021-01-01,2,3\n", {}, "line 2 has 3 entries, but the header has 2"),
         ("date,active\n2021-13-01,2\n", {}, "line 2: '2021-13-01' is not a date such as"),
         ("date,active\nyesterday,2\n", {}, "line 2: 'yesterday' is not a date"),

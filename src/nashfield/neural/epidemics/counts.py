@@ -243,6 +243,8 @@ def _span(
     """First and last day; raises DataError where they are not there."""
     first = span[0] if start is None else as_day(start, "the first day")
     last = span[1] if end is None else as_day(end, "the last day")
+    if span[0] == span[1]:
+        raise DataError(f"{name}: {span[0]} is the only day with a count")
     if last <= first:
         raise DataError(f"the last day {last} must come after the first day {first}")
     for day in (first, last):
