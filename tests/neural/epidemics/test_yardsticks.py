@@ -10,7 +10,14 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import least_squares
 
 from nashfield.datasets import DataError, load
-from nashfield.neural.epidemics import YARDSTICKS, Counts, fit_sir, rolling_scores, weekly_origins
+from nashfield.neural.epidemics import (
+    YARDSTICKS,
+    Counts,
+    centred_mean,
+    fit_sir,
+    rolling_scores,
+    weekly_origins,
+)
 from nashfield.neural.epidemics import yardsticks as plain
 from nashfield.neural.epidemics.counts import counts_of
 from nashfield.neural.epidemics.sir_fit import sir_path
@@ -210,6 +217,28 @@ def test_rows_of_japan():
         scores = rolling_scores(counts, origins, YARDSTICKS[name](counts, origins, 14))
         found = (scores.log_ratio, scores.raw_ratio)
         np.testing.assert_allclose(found, (log_ratio, raw_ratio), atol=6e-4, err_msg=name)
+
+
+def test_cubic_is_found_again_without_looking_at_the_gap():
+    days = np.arange(60.0)
+    values = np.exp(8 + 0.03 * days - 2e-3 * (days - 30) ** 2 + 1e-5 * (days - 20) ** 3)
+    hidden = np.arange(25, 40)
+    shown = values.copy()
+    shown[hidden] = np.nan
+    np.testing.assert_allclose(plain.cubic_gap(shown, hidden), values[hidden], rtol=1e-9)
+    with pytest.raises(DataError, match="two days with counts on either side"):
+        plain.cubic_gap(shown, np.arange(1, 15))
+
+
+@needs_data
+def test_cubic_through_hidden_peaks_of_japan():
+    counts = counts_of(load("japan-national"), 126_146_099)
+    smooth, errors = centred_mean(counts.active), []
+    for day in ("2021-01-18", "2021-05-14", "2021-08-28"):
+        peak = int((np.datetime64(day) - counts.dates[0]).astype(int))
+        found = plain.cubic_gap(smooth, np.arange(peak - 10, peak + 11))
+        errors.append(abs(found.max() / smooth[peak] - 1))
+    assert np.mean(errors) == pytest.approx(0.09, abs=1e-3)
 
 
 @needs_data

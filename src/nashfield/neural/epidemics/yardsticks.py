@@ -139,6 +139,31 @@ def constant_sir(
     return path[:, 1:]
 
 
+def cubic_gap(values: np.ndarray, hidden: np.ndarray, *, margin: int = 10) -> np.ndarray:
+    """Fills a gap by a cubic in log counts, least squares on the days around it.
+
+    Not a forecast: it is what a model has to beat that fills in a peak it was not shown.
+
+    Args:
+        values: (D,) counts.
+        hidden: (K,) positions of the gap, in a row; their counts are not looked at.
+        margin: days on either side that are.
+
+    Returns:
+        (K,) counts of the gap.
+
+    Raises:
+        DataError: the gap has fewer than two days on a side.
+    """
+    before = np.arange(max(hidden[0] - margin, 0), hidden[0])
+    after = np.arange(hidden[-1] + 1, min(hidden[-1] + 1 + margin, len(values)))
+    if min(len(before), len(after)) < 2:
+        raise DataError("a gap needs two days with counts on either side")
+    seen = np.concatenate([before, after])
+    cubic = np.polynomial.Polynomial.fit(seen, np.log(values[seen]), 3)
+    return np.exp(cubic(hidden))
+
+
 YARDSTICKS: dict[str, Callable[[Counts, np.ndarray, int], np.ndarray]] = {
     "persistence": persistence,
     "7-day exponential": exponential,
