@@ -9,10 +9,10 @@ from typing import Any
 _WHERE = {
     "Counts": "counts",
     "DailyInputs": "inputs",
-    "centred_mean": "counts",
+    "centred_mean": "smoothing",
     "read_counts": "counts",
     "read_inputs": "inputs",
-    "trailing_mean": "counts",
+    "trailing_mean": "smoothing",
     "YARDSTICKS": "yardsticks",
     "cubic_gap": "yardsticks",
     "fit_sir": "sir_fit",

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import numpy as np
 
 from nashfield.datasets.table import DataError
-from nashfield.neural.epidemics.counts import Counts, trailing_mean
+from nashfield.neural.epidemics.counts import Counts
 from nashfield.neural.epidemics.sir_fit import fit_sir, sir_path
+from nashfield.neural.epidemics.smoothing import trailing_mean
 
 WEEK, FORTNIGHT, SIX_WEEKS = 7, 14, 42
 # The serial interval of COVID-19 as Flaxman et al. (Nature 584, 2020) take it: a gamma law with a
