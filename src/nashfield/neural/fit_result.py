@@ -1,0 +1,179 @@
+"""What a fit of a neural mean-field game gives, and how it is kept."""
+
+import dataclasses
+import warnings
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from nashfield import record, storage
+from nashfield.neural.losses import AbstractLoss
+from nashfield.neural.model import NeuralMeanFieldGame
+from nashfield.storage import RunFolderError
+
+_COLUMNS = ("step", "loss")
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """The best model of a fit, and how the fit went.
+
+    Attributes:
+        model: with the weights that had the least loss at a look.
+        best_loss: that loss.
+        best_step: steps before it.
+        history: "step" and "loss" of every look, each (L,).
+        losses: (K,) loss of every step's own batch.
+        loss: what was minimised, as text.
+        diverged_at: the step whose loss was not finite, or None.
+        seconds: how long it took, compilation included.
+        folder: where it is kept, or None.
+    """
+
+    model: NeuralMeanFieldGame
+    best_loss: float
+    best_step: int
+    history: dict[str, np.ndarray]
+    losses: Float[np.ndarray, "K"]
+    loss: str
+    diverged_at: int | None = None
+    seconds: float = 0.0
+    folder: Path | None = None
+
+    @classmethod
+    def begin(
+        cls, model: NeuralMeanFieldGame, loss: AbstractLoss, folder: str | Path | None
+    ) -> "Fit":
+        """Before anything was looked at.
+
+        Raises:
+            RunFolderError: the folder is not empty, or cannot be written to.
+        """
+        folder = None if folder is None else Path(folder)
+        if folder is not None:
+            storage.new_folder(folder)
+        empty = {name: np.zeros(0) for name in _COLUMNS}
+        return cls(model, np.inf, 0, empty, np.zeros(0), repr(loss), folder=folder)
+
+    def with_look(self, model: NeuralMeanFieldGame, step: int, loss: float) -> tuple["Fit", bool]:
+        """After a look at `model`, and whether it is the best so far; kept in the folder."""
+        row = {"step": step, "loss": loss}
+        history = {name: np.append(self.history[name], row[name]) for name in _COLUMNS}
+        better = loss < self.best_loss
+        found = dataclasses.replace(self, history=history)
+        if better:
+            found = dataclasses.replace(found, model=model, best_loss=loss, best_step=step)
+        if self.folder is not None:
+            found._write(self.folder)
+        return found, better
+
+    def with_losses(self, losses: Any) -> "Fit":
+        """After some steps."""
+        return dataclasses.replace(self, losses=np.append(self.losses, losses))
+
+    def diverged(self, step: int) -> "Fit":
+        """After a step that led nowhere; warns."""
+        warnings.warn(
+            f"the loss of step {step} is not finite: the weights of step {self.best_step} are "
+            "returned; lower learning_rate, or raise the horizon of the game",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+        found = dataclasses.replace(self, diverged_at=step)
+        if self.folder is not None:
+            found._write(self.folder)
+        return found
+
+    def save(self, folder: str | Path) -> None:
+        """Writes config.json, history.csv and solution.npz into a new or empty folder.
+
+        Raises:
+            RunFolderError: the folder is not empty, or cannot be written to.
+        """
+        storage.new_folder(Path(folder))
+        self._write(Path(folder))
+
+    def _write(self, folder: Path) -> None:
+        spec = record.make_config(self.model.game, None)["game"]
+        config = {
+            "kind": "neural-fit",
+            "game": spec,
+            "loss": self.loss,
+            "networks": {name: _widths(getattr(self.model, name)) for name in _NETWORKS},
+            "num_inputs": self.model.num_inputs,
+            "best_loss": self.best_loss if np.isfinite(self.best_loss) else None,
+            "best_step": self.best_step,
+            "diverged_at": self.diverged_at,
+            "seconds": self.seconds,
+        }
+        storage.write_config(folder, config)
+        table = np.stack([self.history[name] for name in _COLUMNS], -1)
+        storage.write_history(folder / storage.HISTORY, table, _COLUMNS)
+        arrays = {"losses": self.losses, **{f"history_{k}": v for k, v in self.history.items()}}
+        leaves = jax.tree.leaves(_learnt(self.model))
+        arrays |= {f"leaf_{i}": leaf for i, leaf in enumerate(leaves)}
+        storage.write_arrays(folder / storage.SOLUTION, arrays)
+
+    @classmethod
+    def load(cls, folder: str | Path, *, game: Any = None) -> "Fit":
+        """Reads what `save`, or `fit` with a folder, wrote. Nothing in the folder is executed.
+
+        Args:
+            folder: where it is.
+            game: the game, where it comes from a user's own file.
+
+        Raises:
+            RunFolderError: a file is missing, broken, or not a fit's; or the game is not known, or
+                another one.
+        """
+        folder = Path(folder)
+        config = storage.read_config(folder)
+        path = folder / storage.SOLUTION
+        if config.get("kind") != "neural-fit":
+            raise RunFolderError(f"{folder}: this is no fit of a neural mean-field game")
+        arrays = storage.read_arrays(path, "the fit never looked at a model")
+        game = record.rebuild_game(folder, config) if game is None else game
+        if game is None:
+            raise RunFolderError(f"{folder}: the game is from a user's own file: pass game=...")
+        try:
+            widths, num_inputs = config["networks"], config["num_inputs"]
+            shapes = {name: None if w is None else tuple(w) for name, w in widths.items()}
+            model = NeuralMeanFieldGame(
+                game, num_inputs=num_inputs, key=jax.random.key(0), **shapes
+            )
+            old = jax.tree.leaves(_learnt(model))
+            new = [jnp.asarray(arrays[f"leaf_{i}"]) for i in range(len(old))]
+            if [x.shape for x in new] != [x.shape for x in old]:
+                raise ValueError("its networks are of another shape than the game's")
+            model = eqx.tree_at(lambda m: jax.tree.leaves(_learnt(m)), model, new)
+            return cls(
+                model,
+                np.inf if config["best_loss"] is None else float(config["best_loss"]),
+                int(config["best_step"]),
+                {name: arrays[f"history_{name}"] for name in _COLUMNS},
+                arrays["losses"],
+                str(config["loss"]),
+                config["diverged_at"],
+                float(config["seconds"]),
+                folder,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunFolderError(f"{folder}: broken, not a fit of this game ({error})") from error
+
+
+_NETWORKS = ("drift", "diffusion")
+
+
+def _learnt(model: NeuralMeanFieldGame) -> Any:
+    """What training found: networks, scales and the unit."""
+    return (model.drift, model.diffusion, model.look, model.unit)
+
+
+def _widths(network: Any) -> list[int] | None:
+    """The hidden layers."""
+    return None if network is None else [len(bias) for bias in network.biases[:-1]]

@@ -1,0 +1,202 @@
+"""How far a simulated crowd is from an observed one."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from nashfield.checks import check_number
+from nashfield.results import ParameterError
+from nashfield.typing import Array, Scalar, array, scalar
+
+
+class AbstractLoss(eqx.Module):
+    """A number that is least where the simulated crowd is like the observed one.
+
+    Attributes:
+        paired: whether agent i of the one is compared with agent i of the other.
+    """
+
+    paired: eqx.AbstractClassVar[bool]
+
+    @abc.abstractmethod
+    def __call__(self, simulated: Float[Array, "n D"], observed: Float[Array, "m D"]) -> Array:
+        """The loss at one time; differentiable in the simulated states."""
+
+    def check(self, num_simulated: int, num_observed: int, state_dim: int) -> None:
+        """Raises ParameterError where crowds of these sizes cannot be compared."""
+        if self.paired and num_simulated != num_observed:
+            raise ParameterError(
+                f"{type(self).__name__} compares agents one by one, but {num_simulated} are "
+                f"simulated and {num_observed} observed: leave num_crowds out"
+            )
+
+
+class PairedMSE(AbstractLoss):
+    """Mean of |x_i - y_i|^2, agent by agent.
+
+    The loss of Thöni, Bachrach and Kachman (2025), for agents who have an identity. Where they have
+    none its minimum is a crowd without spread: take a distance between laws instead.
+    """
+
+    paired = True
+
+    def __call__(self, simulated: Float[Array, "n D"], observed: Float[Array, "m D"]) -> Array:
+        """See `AbstractLoss`."""
+        return jnp.mean(jnp.sum((simulated - observed) ** 2, -1))
+
+
+class Wasserstein(AbstractLoss):
+    """W_p^p between two crowds on the line, exactly, from the sorted states.
+
+    The integral of |F^-1(u) - G^-1(u)|^p over u in (0, 1); the crowds need not have one size.
+
+    Attributes:
+        power: p, at least 1.
+    """
+
+    paired = False
+
+    power: Scalar = eqx.field(converter=scalar, default=1.0)
+
+    def __check_init__(self):
+        check_number("power", self.power, least=1.0)
+
+    def __call__(self, simulated: Float[Array, "n D"], observed: Float[Array, "m D"]) -> Array:
+        """See `AbstractLoss`."""
+        n, m = len(simulated), len(observed)
+        # Both quantile functions are constant between neighbours of these levels.
+        levels = np.union1d(np.arange(n + 1) * m, np.arange(m + 1) * n)  # in units of 1 / (n m)
+        weights = np.diff(levels) / (n * m)
+        x = jnp.sort(simulated[:, 0])[levels[:-1] // m]
+        y = jnp.sort(observed[:, 0])[levels[:-1] // n]
+        apart = jnp.abs(x - y)
+        # |0|^p has no slope in p = 1 alone; jnp.abs has one.
+        return jnp.sum(jnp.asarray(weights, apart.dtype) * apart**self.power)
+
+    def check(self, num_simulated: int, num_observed: int, state_dim: int) -> None:
+        """See `AbstractLoss.check`."""
+        if state_dim != 1:
+            raise ParameterError(
+                f"Wasserstein sorts states on the line, but state_dim is {state_dim}: take "
+                "EnergyDistance or MMD"
+            )
+
+
+class EnergyDistance(AbstractLoss):
+    """2 E|X - Y| - E|X - X'| - E|Y - Y'|, where X, X' are two different agents, Y, Y' two others.
+
+    Its expectation is 0 for equal laws and positive for others, whatever the sizes. On the line it
+    is twice the integral of (F - G)^2. Source: Székely and Rizzo (2013), "Energy statistics: a
+    class of statistics based on distances".
+    """
+
+    paired = False
+
+    def __call__(self, simulated: Float[Array, "n D"], observed: Float[Array, "m D"]) -> Array:
+        """See `AbstractLoss`."""
+        across = jnp.mean(_distances(simulated, observed))
+        return (
+            2 * across
+            - _apart(_distances(simulated, simulated))
+            - _apart(_distances(observed, observed))
+        )
+
+    def check(self, num_simulated: int, num_observed: int, state_dim: int) -> None:
+        """See `AbstractLoss.check`."""
+        _check_two(self, num_simulated, num_observed)
+
+
+class MMD(AbstractLoss):
+    """Squared maximum mean discrepancy with a sum of Gaussian kernels, unbiased.
+
+    E k(X, X') + E k(Y, Y') - 2 E k(X, Y) with k(x, y) = mean over h of exp(-|x - y|^2 / (2 h^2)).
+    Source: Gretton et al. (2012), "A kernel two-sample test", eq. 3.
+
+    Attributes:
+        bandwidths: (B,) the h, in shares of the observed crowd's root mean squared distance.
+    """
+
+    paired = False
+
+    bandwidths: Float[Array, "B"] = eqx.field(converter=array, default=(0.2, 0.5, 1.0, 2.0))
+
+    def __check_init__(self):
+        check_number("bandwidths", self.bandwidths, above=0.0)
+
+    def __call__(self, simulated: Float[Array, "n D"], observed: Float[Array, "m D"]) -> Array:
+        """See `AbstractLoss`."""
+        centred = observed - jnp.mean(observed, 0)
+        unit = 2 * jnp.mean(jnp.sum(centred**2, -1))
+        widths = jnp.asarray(self.bandwidths, unit.dtype) ** 2 * unit
+
+        def kernel(x: Array, y: Array) -> Array:
+            exponents = _squares(x, y)[..., None] / (2 * widths)
+            return jnp.mean(jnp.exp(-exponents), -1)
+
+        within = _apart(kernel(simulated, simulated), 1.0) + _apart(kernel(observed, observed), 1.0)
+        return within - 2 * jnp.mean(kernel(simulated, observed))
+
+    def check(self, num_simulated: int, num_observed: int, state_dim: int) -> None:
+        """See `AbstractLoss.check`."""
+        _check_two(self, num_simulated, num_observed)
+
+
+class GaussianLikelihood(AbstractLoss):
+    """Negative log likelihood of what was seen, if it is Gaussian as what is simulated.
+
+    Mean and variance of each coordinate are those of the simulated states, to which the variance of
+    the observations' own noise is added: for paths of shares of a population, say, of which one
+    play is one state (N = 1) and many are simulated.
+
+    Attributes:
+        noise: standard deviation of the observation noise, positive.
+    """
+
+    paired = False
+
+    noise: Scalar = eqx.field(converter=scalar, default=1e-3)
+
+    def __check_init__(self):
+        check_number("noise", self.noise, above=0.0)
+
+    def __call__(self, simulated: Float[Array, "n D"], observed: Float[Array, "m D"]) -> Array:
+        """See `AbstractLoss`."""
+        mean = jnp.mean(simulated, 0)
+        variance = jnp.var(simulated, 0, ddof=1) + jnp.asarray(self.noise, simulated.dtype) ** 2
+        terms = (observed - mean) ** 2 / variance + jnp.log(2 * jnp.pi * variance)
+        return jnp.mean(jnp.sum(terms, -1)) / 2
+
+    def check(self, num_simulated: int, num_observed: int, state_dim: int) -> None:
+        """See `AbstractLoss.check`."""
+        if num_simulated < 2:
+            raise ParameterError("GaussianLikelihood needs 2 simulated agents or more")
+
+
+def _squares(x: Float[Array, "n D"], y: Float[Array, "m D"]) -> Float[Array, "n m"]:
+    return jnp.sum((x[:, None] - y[None]) ** 2, -1)
+
+
+def _distances(x: Float[Array, "n D"], y: Float[Array, "m D"]) -> Float[Array, "n m"]:
+    if x.shape[-1] == 1:
+        return jnp.abs(x - y.T)
+    squares = _squares(x, y)
+    # The root has no slope at 0, where an agent meets itself.
+    return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
+
+
+def _apart(table: Float[Array, "n n"], diagonal: float = 0.0) -> Array:
+    """Mean over pairs of different agents."""
+    n = len(table)
+    return (jnp.sum(table) - n * diagonal) / (n * (n - 1))
+
+
+def _check_two(loss: Any, num_simulated: int, num_observed: int) -> None:
+    if min(num_simulated, num_observed) < 2:
+        raise ParameterError(
+            f"{type(loss).__name__} needs 2 agents or more, but {num_simulated} are simulated and "
+            f"{num_observed} observed"
+        )

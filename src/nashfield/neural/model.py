@@ -1,0 +1,321 @@
+"""Neural mean-field games: a game's own dynamics, and what is learnt beside them."""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Float, PRNGKeyArray
+
+from nashfield.checks import check_size
+from nashfield.dynamics.diffusions import AbstractDiffusion, Speeds, roll_crowd
+from nashfield.games.differential import DifferentialGame
+from nashfield.neural.networks import Look, raw_features
+from nashfield.neural.observations import Inputs
+from nashfield.policies.network import Network
+from nashfield.results import ParameterError
+from nashfield.typing import Array
+
+
+class NeuralMeanFieldGame(AbstractDiffusion):
+    """Agents that follow the gradient of their cost, and what a network has learnt of them.
+
+        dX = [-grad c(t, X, s) + f(t, X, mu, u)] dt + g(t, X, mu, u) dW + sigma_0 dW_0
+
+    f and g are networks of the time, the agent's state, the crowd (the game's statistic, mean and
+    standard deviation) and exogenous inputs u: the same for every agent, so that any number of
+    agents can play, and nobody's number matters. Every agent has noise of its own. Source: Thöni,
+    Bachrach and Kachman (2025), "Neural mean-field games", whose g is added to sigma = sqrt(2 nu);
+    here g is all of the diffusion, positive, begins at sigma and may fall below it.
+
+    Attributes:
+        game: the known part.
+        drift: f, or None for none.
+        diffusion: log(exp(g / unit) - 1), or None where g is the game's own sigma.
+        look: what networks see; `fit` sets its scales.
+        unit: what the outputs of `diffusion` are measured in.
+        num_inputs: I, how many exogenous inputs there are.
+    """
+
+    game: DifferentialGame
+    drift: Network | None
+    diffusion: Network | None
+    look: Look
+    unit: Float[Array, ""]
+    num_inputs: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        game: DifferentialGame,
+        *,
+        drift: tuple[int, ...] | Network | None = (32, 32),
+        diffusion: tuple[int, ...] | Network | None = (32, 32),
+        num_inputs: int = 0,
+        key: PRNGKeyArray,
+    ):
+        """A model that has learnt nothing yet: its drift is almost the game's.
+
+        Args:
+            game: the known part.
+            drift: widths of the hidden layers of f; None for no f.
+            diffusion: widths of the hidden layers of g's network; None for the game's own sigma.
+            num_inputs: I.
+            key: for the weights.
+
+        Raises:
+            TypeError: the game is no DifferentialGame.
+            ParameterError: a width or num_inputs is no size, or a network does not fit.
+        """
+        if not isinstance(game, DifferentialGame):
+            raise TypeError(
+                f"NeuralMeanFieldGame takes a DifferentialGame, not {type(game).__name__}"
+            )
+        check_size("num_inputs", num_inputs, 0)
+        self.game, self.num_inputs = game, num_inputs
+        self.look = Look.plain(game, num_inputs)
+        drift_key, diffusion_key = jax.random.split(key)
+        sizes = self.look.scale.shape[0], game.state_dim
+        self.drift = _network("drift", drift, sizes, drift_key)
+        self.unit, start = _first_diffusion(game)
+        self.diffusion = _network("diffusion", diffusion, sizes, diffusion_key, start)
+
+    def speeds(
+        self,
+        t: Float[Array, ""],
+        states: Float[Array, "N D"],
+        inputs: Float[Array, "I"] | None = None,
+        frozen: tuple[Any, Any] | None = None,
+    ) -> Speeds:
+        """How agents move at time t.
+
+        Args:
+            t: the time.
+            states: of the agents.
+            inputs: exogenous ones; None where there are none.
+            frozen: statistic and moments of a crowd that these agents are not; None if they are it.
+        """
+        game = self.game
+        inputs = jnp.zeros(0, states.dtype) if inputs is None else inputs
+        if frozen is None:
+            statistic, moments = game.statistic(game.crowd_of(states)), None
+        else:
+            statistic, moments = frozen
+        own = jax.vmap(lambda x: game.diffusion(t, x, statistic))(states)
+        seen = self.look(raw_features(game, t, states, inputs, statistic, moments))
+        if self.diffusion is not None:
+            own = self.unit * jax.nn.softplus(self.diffusion(seen)).astype(states.dtype)
+        known = gradient_play(game, t, states, statistic, own)
+        if self.drift is not None:
+            known = known + self.drift(seen).astype(states.dtype)
+        return Speeds(known, own, jnp.asarray(game.common_noise, states.dtype))
+
+    def inside(self, states: Float[Array, "N D"]) -> Float[Array, "N D"]:
+        """See `AbstractDiffusion.inside`."""
+        return self.game.inside(states)
+
+    def simulate(
+        self,
+        key: PRNGKeyArray,
+        *,
+        num_agents: int,
+        times: Any = None,
+        start: Float[Array, "N D"] | None = None,
+        inputs: Inputs | None = None,
+    ) -> Float[Array, "M N D"]:
+        """A crowd of any number of agents.
+
+        Args:
+            key: for starts and noise.
+            num_agents: N.
+            times: (M,) increasing, in [0, duration]; all T + 1 steps of the game if None.
+            start: (N, D), where they begin; drawn from the game's initial law if None.
+            inputs: exogenous ones of one game, where the model takes any.
+
+        Raises:
+            ParameterError: a size is none, times lie outside, a start has another shape, or inputs
+                are missing, too many, or not expected.
+        """
+        check_size("num_agents", num_agents)
+        game = self.game
+        times = self.times() if times is None else _checked_times(game, times)
+        check_inputs(self, inputs)
+        if start is not None and np.shape(start) != (num_agents, game.state_dim):
+            raise ParameterError(
+                f"start must have shape (num_agents, state_dim) = {(num_agents, game.state_dim)}, "
+                f"not {np.shape(start)}"
+            )
+        return _simulate(self, key, num_agents, times, start, inputs)
+
+    def exploitability(
+        self,
+        *,
+        inputs: Inputs | None = None,
+        num_agents: int = 2000,
+        num_cells: int | None = None,
+        key: PRNGKeyArray,
+    ) -> Any:
+        """How far the learnt crowd is from Nash; see `neural.learnt_game.learnt_exploitability`."""
+        from nashfield.neural.learnt_game import learnt_exploitability
+
+        return learnt_exploitability(
+            self, inputs=inputs, num_agents=num_agents, num_cells=num_cells, key=key
+        )
+
+    def times(self) -> Float[Array, "T1"]:
+        """The times of the game's steps."""
+        return jnp.linspace(0, 1, self.game.horizon + 1) * self.game.duration
+
+    def roll(
+        self,
+        start: Float[Array, "N D"],
+        times: Float[Array, "M"],
+        inputs: Inputs | None,
+        *,
+        key: PRNGKeyArray,
+    ) -> Float[Array, "M N D"]:
+        """`simulate` without its checks, for jitted callers."""
+        crowd = self if inputs is None else _WithInputs(self, inputs)
+        return roll_crowd(
+            crowd,
+            start,
+            times,
+            duration=self.game.duration,
+            num_steps=self.game.horizon,
+            key=key,
+        )
+
+
+def gradient_play(
+    game: DifferentialGame,
+    t: Float[Array, ""],
+    states: Float[Array, "N D"],
+    statistic: Any,
+    diffusion: Float[Array, "N D"],
+) -> Float[Array, "N D"]:
+    """The game's drift, with derivatives that see the kinks of its cost.
+
+    Where a cost has a kink its gradient jumps, and the derivative of a jump is 0 almost everywhere:
+    training would not notice that agents are driven back to the kink. Noise carries agents across
+    it, so derivatives are central differences as wide as the noise of a step.
+    """
+    still = jax.lax.stop_gradient
+    flat, unravel = ravel_pytree(statistic)
+    width = still(jnp.sqrt(jnp.asarray(game.dt, states.dtype)) * jnp.mean(diffusion))
+    width = jnp.maximum(width, jnp.finfo(states.dtype).eps ** 0.5)
+
+    def at(x: Array, shift: Array, seen: Array) -> Array:
+        return game.drift(t, still(x) + shift[: game.state_dim], unravel(seen))
+
+    def agent(x: Array) -> Array:
+        size = game.state_dim + len(flat)
+        steps = width * jnp.eye(size, dtype=states.dtype)
+
+        def slope(step: Array) -> Array:
+            seen = step[game.state_dim :]
+            ahead, behind = at(x, step, still(flat) + seen), at(x, -step, still(flat) - seen)
+            return (ahead - behind) / (2 * width)
+
+        moved = jnp.concatenate([x, flat.astype(x.dtype)])
+        slopes = still(jax.vmap(slope)(steps))
+        value = still(at(x, jnp.zeros(size, x.dtype), flat))
+        return value + (moved - still(moved)) @ slopes
+
+    return jax.vmap(agent)(states)
+
+
+class _WithInputs(AbstractDiffusion):
+    """A model whose inputs are known for all times."""
+
+    model: NeuralMeanFieldGame
+    inputs: Inputs
+
+    def speeds(self, t: Float[Array, ""], states: Float[Array, "N D"]) -> Speeds:
+        return self.model.speeds(t, states, self.inputs.at(t).astype(states.dtype))
+
+    def inside(self, states: Float[Array, "N D"]) -> Float[Array, "N D"]:
+        return self.model.inside(states)
+
+
+def check_inputs(model: NeuralMeanFieldGame, inputs: Inputs | None) -> None:
+    """Raises ParameterError unless the model can take these exogenous inputs."""
+    given = 0 if inputs is None else np.shape(inputs.values)[-1]
+    if given != model.num_inputs:
+        raise ParameterError(
+            f"the model takes {model.num_inputs} exogenous inputs, but {given} are given: pass "
+            "inputs=Inputs(times, values), or build the model with num_inputs"
+        )
+
+
+@eqx.filter_jit
+def _simulate(
+    model: NeuralMeanFieldGame,
+    key: PRNGKeyArray,
+    num_agents: int,
+    times: Array,
+    start: Array | None,
+    inputs: Inputs | None,
+) -> Float[Array, "M N D"]:
+    start_key, key = jax.random.split(key)
+    if start is None:
+        start = model.game.initial().sample(start_key, num_agents)
+    return model.roll(jnp.asarray(start, jnp.result_type(float)), times, inputs, key=key)
+
+
+def _checked_times(game: DifferentialGame, times: Any) -> Array:
+    known = np.asarray(times, float)
+    duration = float(game.duration)
+    if known.ndim != 1 or not len(known) or not np.isfinite(known).all():
+        raise ParameterError(f"times must be a list of finite numbers, not {times!r}")
+    if known.min() < 0 or known.max() > duration * (1 + 1e-6) or np.any(np.diff(known) <= 0):
+        raise ParameterError(
+            f"times must increase within [0, {duration:g}], the duration of "
+            f"{type(game).__name__}, not run from {known[0]:g} to {known[-1]:g}"
+        )
+    return jnp.asarray(known)
+
+
+def _network(
+    name: str,
+    given: tuple[int, ...] | Network | None,
+    sizes: tuple[int, int],
+    key: PRNGKeyArray,
+    bias: float = 0.0,
+) -> Network | None:
+    if given is None:
+        return None
+    if isinstance(given, Network):
+        found = np.shape(given.weights[0])[0], np.shape(given.biases[-1])[0]
+        if found != sizes:
+            raise ParameterError(
+                f"{name} must take {sizes[0]} features and give {sizes[1]} numbers, but takes "
+                f"{found[0]} and gives {found[1]}"
+            )
+        return given
+    for width in given:
+        check_size(name, width)
+    network = Network.draw((sizes[0], *given, sizes[1]), last_scale=0.01, key=key)
+    last = jnp.full(sizes[1], bias, jnp.float32)
+    return eqx.tree_at(lambda n: n.biases[-1], network, last)
+
+
+def _first_diffusion(game: DifferentialGame) -> tuple[Float[Array, ""], float]:
+    """A unit, and the number whose softplus times the unit is the diffusion at first.
+
+    That is the game's sigma; where it has none, a tenth of what would carry an agent across the
+    first crowd, as none at all could not be learnt from.
+    """
+    law = game.initial()
+    mean = law.mean()
+    sigma = jnp.mean(game.diffusion(jnp.zeros_like(mean[0]), mean, game.statistic(law)))
+    spread = jnp.sqrt(jnp.mean(law.expect(lambda x: (x - mean) ** 2)))
+    if float(sigma) > 0:
+        return sigma.astype(jnp.float32), _inverse_softplus(1.0)
+    crossing = jnp.where(spread > 0, spread, 1) / jnp.sqrt(jnp.asarray(game.duration, spread.dtype))
+    return crossing.astype(jnp.float32), _inverse_softplus(0.1)
+
+
+def _inverse_softplus(value: float) -> float:
+    return math.log(math.expm1(value))
