@@ -113,5 +113,5 @@ def test_numbers_begin_positive():
 
 
 def test_other_games(without_type_checks):
-    with pytest.raises(TypeError, match="calibrate takes a RateGame, not BeachBar"):
-        calibrate(nf.games.BeachBar(), np.zeros((5, 3)), parameters=NAMES)
+    with pytest.raises(TypeError, match="takes a RateGame or a FiniteGame, not MalwareSpread"):
+        calibrate(nf.games.MalwareSpread(), np.zeros((5, 3)), parameters=NAMES)

@@ -32,13 +32,14 @@ def population_flow(game: FiniteGame, policy: Float[Array, "T S A"]) -> FiniteFl
 
 
 def flow_and_kernels(
-    game: FiniteGame, policy: Float[Array, "T S A"]
+    game: FiniteGame, policy: Float[Array, "T S A"], initial: Float[Array, "S"] | None = None
 ) -> tuple[FiniteFlow, Kernel | None]:
     """The population flow, and the kernels met on the way where a second look would cost more.
 
     Args:
         game: the game.
         policy: (T, S, A), rows sum to 1.
+        initial: the law at time 0; the game's own if None.
 
     Returns:
         The flow; and the kernels of t = 0..T-1, stacked along a leading axis, if they are small
@@ -55,7 +56,7 @@ def flow_and_kernels(
         )
 
     policy = jnp.asarray(policy, float)
-    initial = jnp.asarray(game.initial(), policy.dtype)
+    initial = jnp.asarray(game.initial() if initial is None else initial, policy.dtype)
     last, (states, kernels) = scan_times(step, initial, policy, game)
     return FiniteFlow(jnp.concatenate([states, last[None]]), policy), kernels
 

@@ -1,6 +1,5 @@
 """Equilibria of games in continuous time: a damped fixed point, and derivatives through it."""
 
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -11,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from nashfield.checks import check_number, check_size
+from nashfield.games.fixed_points import fixed_point
 from nashfield.games.rate_equations import (
     best_actions,
     crowd_of,
@@ -23,11 +23,6 @@ from nashfield.typing import Array
 
 # How it went.
 FOUND, NOT_FOUND, DIVERGED = range(3)
-
-# Steps are halved where the residual grows, and grow where it falls.
-_SHRINK, _GROW, _LEAST_STEP = 0.5, 1.1, 1 / 256
-# Of the linear equation that derivatives solve.
-_NUM_LINEAR = 2000
 
 
 class RateEquilibrium(eqx.Module):
@@ -166,65 +161,11 @@ def crowd_fixed_point(
     def residual(states: Array) -> Array:
         return crowd_of(game, answer_policy(game, states), initial) - states
 
-    first = 1 - jnp.asarray(damping, jnp.result_type(float))
-
-    def solve(residual: Callable, states: Array) -> tuple[Array, tuple[Array, Array]]:
-        limit = _tolerance(states)
-        found, missed, count = damped(residual, states, first, limit, max_iterations)
-        return found, (missed, count.astype(missed.dtype))  # what has no derivative is refused
-
-    def iterate(linear: Callable, right: Array) -> Array:
-        limit = _tolerance(right) * jnp.max(jnp.abs(right))
-        start = jnp.zeros_like(right)
-        return damped(lambda x: linear(x) - right, start, first, limit, _NUM_LINEAR)[0]
-
-    def solve_linear(linear: Callable, right: Array) -> Array:
-        return jax.lax.custom_linear_solve(linear, right, iterate, iterate)
-
+    step = 1 - jnp.asarray(damping, jnp.result_type(float))
     low, high = game.action_bounds
     middle = jnp.broadcast_to((low + high) / 2, (num_steps + 1, game.num_states))
-    start = jax.lax.stop_gradient(crowd_of(game, jnp.asarray(middle, first.dtype), initial))
-    found, (missed, count) = jax.lax.custom_root(residual, start, solve, solve_linear, has_aux=True)
-    return found, (missed, count.astype(int))
-
-
-def damped(
-    residual: Callable,
-    start: Array,
-    step: Array,
-    limit: Array | float,
-    max_iterations: int,
-) -> tuple[Array, Float[Array, ""], Int[Array, ""]]:
-    """Repeats x <- x + step residual(x) until no entry of the residual exceeds `limit`.
-
-    The step is halved where the residual grows. The point of the least residual is returned.
-
-    Returns:
-        The point, its residual, and the number of iterations.
-    """
-
-    def size(x: Array) -> Array:
-        return jnp.max(jnp.abs(x))
-
-    def unfinished(carry: tuple[Array, ...]) -> Array:
-        _, missed, _, _, least, count = carry
-        return (least > limit) & (count < max_iterations) & jnp.isfinite(size(missed))
-
-    def advance(carry: tuple[Array, ...]) -> tuple[Array, ...]:
-        x, missed, step, best, least, count = carry
-        x = x + step * missed
-        before, missed = size(missed), residual(x)
-        now = size(missed)
-        change = jnp.where(now > before, _SHRINK, _GROW)
-        step = jnp.where(count > 0, jnp.clip(step * change, _LEAST_STEP, 1), step)
-        better = now < least
-        return x, missed, step, jnp.where(better, x, best), jnp.where(better, now, least), count + 1
-
-    # The residual is traced once: at the start no step is made.
-    nothing, unknown = jnp.zeros_like(start), jnp.asarray(jnp.inf, start.dtype)
-    carry = (start, nothing, step, start, unknown, jnp.asarray(0))
-    _, _, _, best, least, count = jax.lax.while_loop(unfinished, advance, carry)
-    return best, least, count
+    start = jax.lax.stop_gradient(crowd_of(game, jnp.asarray(middle, step.dtype), initial))
+    return fixed_point(residual, start, step, _tolerance(start), max_iterations)
 
 
 def _tolerance(states: Array) -> float:

@@ -7,25 +7,18 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
 from nashfield.checks import check_number, check_size
-from nashfield.games.rate_equilibria import crowd_fixed_point
+from nashfield.games.base import FiniteGame
 from nashfield.games.rates import RateGame
-from nashfield.games.riccati import solve_positive
+from nashfield.neural.equilibrium_paths import EquilibriumPaths
+from nashfield.neural.gauss_newton import Descent, check_apart, descend, standard_errors
 from nashfield.results import GameError, ParameterError
 from nashfield.typing import Array, ScalarLike, scalar
 
-# Time steps, unless said otherwise, and iterations of the crowd.
-_LEAST_STEPS, _MAX_CROWDS = 200, 300
-# Levenberg's share of the diagonal: at first, after success, after failure, when it gives up.
-_WEIGHT, _EASE, _TIGHTEN, _MOST = 1e-2, 0.2, 5.0, 1e10
-# A step changes no number by more than this factor.
-_LONGEST = 1.0
-# Numbers that change by less than this factor have been found.
-_SETTLED = 1e-10
-# Directions that move the paths by so much less than others cannot be told from rounding.
-_APART = 1e-7
+# Time steps, unless said otherwise.
+_LEAST_STEPS = 200
 
 
 class Calibration(eqx.Module):
@@ -41,7 +34,7 @@ class Calibration(eqx.Module):
         paths: (P, M, S), the crowds of `game` at the times of the observations.
     """
 
-    game: RateGame
+    game: RateGame | FiniteGame
     numbers: dict[str, Float[Array, ""]]
     standard_errors: dict[str, Float[Array, ""]]
     loss: Float[Array, ""]
@@ -50,10 +43,11 @@ class Calibration(eqx.Module):
 
 
 def calibrate(
-    game: RateGame,
+    game: RateGame | FiniteGame,
     trajectories: Any,
     *,
     parameters: Sequence[str],
+    temperature: ScalarLike | None = None,
     initial_laws: Any = None,
     num_starts: int = 5,
     num_iterations: int = 60,
@@ -69,20 +63,29 @@ def calibrate(
     starts, of which the best end is returned. First-order descent stalls here: the numbers' effects
     are nearly parallel.
 
+    In continuous time best responses are smooth in the game's numbers, and the equilibrium is
+    Nash's. In discrete time a best response is a choice among finitely many actions, which no
+    derivative sees: there the crowd is taken to play the entropy-regularised equilibrium
+    (`dynamics.regularised`), at a `temperature` that says how sharply agents choose. It has to be
+    given: rewards and temperature multiplied by the same number change nothing.
+
     Only numbers that change the crowd can be found: of the costs of `games.SIRContact` their ratio
     (fix c_a, and find c_I). A rate of infection that may vary in time absorbs the behaviour
-    altogether; then the cost has to be fixed.
+    altogether; then the cost has to be fixed. Numbers stay positive, but a probability is not kept
+    below 1: starts and steps after which shares leave [0, 1], or no equilibrium is found, are given
+    up.
 
     Args:
         game: gives the form, the numbers that are known, and the first start.
         trajectories: (M, S), or (P, M, S) for P paths: shares of the population at M evenly spaced
-            times, the first at 0 and the last at the game's duration. NaN where nothing was seen.
+            times, the first at 0 and the last at the game's end. NaN where nothing was seen.
         parameters: names of the numbers to find; positive.
+        temperature: of the entropy, in discrete time.
         initial_laws: (P, S) where every path begins; the game's own initial law if None.
         num_starts: at the game's numbers, and around them.
         num_iterations: of every start, at most.
-        num_steps: time steps of the equilibrium, a multiple of M - 1; the least multiple that is
-            not below 200 if None.
+        num_steps: in continuous time, time steps of the equilibrium, a multiple of M - 1; the least
+            multiple that is not below 200 if None.
         spread: standard deviation of the logarithms of the numbers that starts begin with.
         damping: of the equilibrium's iteration.
         key: draws the starts; key(0) if None.
@@ -90,10 +93,10 @@ def calibrate(
     Raises:
         GameError: no start led anywhere, or the paths do not tell the numbers apart.
         ParameterError: an argument is out of range.
-        TypeError: the game has no continuous time.
+        TypeError: the game is of another kind.
     """
-    if not isinstance(game, RateGame):
-        raise TypeError(f"calibrate takes a RateGame, not {type(game).__name__}")
+    if not isinstance(game, RateGame | FiniteGame):
+        raise TypeError(f"calibrate takes a RateGame or a FiniteGame, not {type(game).__name__}")
     check_size("num_starts", num_starts)
     check_size("num_iterations", num_iterations)
     check_number("spread", spread, least=0.0)
@@ -101,128 +104,65 @@ def calibrate(
     names = tuple(parameters)
     _check_names(game, names)
     seen = _paths(game, trajectories)
-    starts = _laws(game, initial_laws, len(seen))
-    num_steps = _grid(seen.shape[1] - 1, num_steps)
+    num_steps = _grid(game, seen.shape[1] - 1, num_steps)
+    paths = EquilibriumPaths(
+        game,
+        names,
+        _laws(game, initial_laws, len(seen)),
+        scalar(damping),
+        _temperature(game, temperature),
+        num_steps,
+        num_steps // (seen.shape[1] - 1),
+    )
     middle = np.log([float(getattr(game, name)) for name in names])
     key = jax.random.key(0) if key is None else key
     shifts = jax.random.normal(key, (num_starts, len(names))) * spread
     begin = jnp.asarray(middle) + shifts.at[0].set(0)
-    ends, losses, scaled = _descend(
-        game, names, begin, seen, starts, num_steps, scalar(damping), num_iterations
-    )
+    ends = _descend(paths, begin, seen, num_iterations)
+    losses = np.asarray(ends.losses, float)
     if not np.isfinite(losses).any():
+        way_out = "a higher temperature" if isinstance(game, FiniteGame) else "more num_steps"
         raise GameError(
             f"calibrate: no start of {type(game).__name__} has a finite loss: begin with other "
-            "numbers, a smaller spread, or more num_steps"
+            f"numbers, a smaller spread, {way_out}, or a higher damping"
         )
     best = int(np.nanargmin(losses))
-    jacobian = np.asarray(scaled[best], float)
-    _check_apart(names, jacobian)
-    count = max(int(np.isfinite(seen).sum()) - len(names), 1)
-    total = float(losses[best]) * int(np.isfinite(seen).sum())
-    errors = np.sqrt(np.diag(np.linalg.inv(jacobian.T @ jacobian)) * total / count)
-    found = _with_numbers(game, names, ends[best])
-    paths = _simulate(game, names, ends[best], starts, num_steps, scalar(damping))
+    jacobian = np.asarray(ends.jacobians[best], float)
+    check_apart(names, jacobian)
+    errors = standard_errors(jacobian, losses[best], int(np.isfinite(seen).sum()))
+    found = paths.at(ends.points[best])
     return Calibration(
         game=found,
         numbers={name: getattr(found, name) for name in names},
         standard_errors=dict(zip(names, jnp.asarray(errors), strict=True)),
-        loss=losses[best],
-        losses=losses,
-        paths=paths[:, :: num_steps // (seen.shape[1] - 1)],
+        loss=ends.losses[best],
+        losses=ends.losses,
+        paths=jnp.broadcast_to(_simulate(paths, ends.points[best]), seen.shape),
     )
 
 
 @eqx.filter_jit
 def _descend(
-    game: RateGame,
-    names: tuple[str, ...],
+    paths: EquilibriumPaths,
     begin: Float[Array, "R N"],
     seen: Float[Array, "P M S"],
-    laws: Float[Array, "P S"],
-    num_steps: int,
-    damping: Any,
     num_iterations: int,
-) -> tuple[Float[Array, "R N"], Float[Array, "R"], Float[Array, "R O N"]]:
-    """Where every start ends: logarithms, mean squared residual, Jacobian."""
+) -> Descent:
     known = jnp.isfinite(seen)
     target = jnp.where(known, seen, 0)
-    every = num_steps // (seen.shape[1] - 1)
 
-    def miss(logs: Array) -> tuple[Array, Array]:
-        paths = _simulate(game, names, logs, laws, num_steps, damping)[:, ::every]
-        missed = jnp.where(known, paths - target, 0).ravel()
-        return missed, missed
+    def residuals(logs: Array) -> Array:
+        return jnp.where(known, paths(logs) - target, 0).ravel()
 
-    def look(logs: Array) -> tuple[Array, Array, Array]:
-        jacobian, missed = jax.jacfwd(miss, has_aux=True)(logs)
-        return missed, jacobian, jnp.sum(missed**2) / jnp.sum(known)
-
-    def search(logs: Array) -> tuple[Array, Array, Array]:
-        def unfinished(carry: tuple[Any, ...]) -> Bool[Array, ""]:
-            _, _, weight, moved, count = carry
-            return (weight < _MOST) & (moved > _SETTLED) & (count < num_iterations)
-
-        def advance(carry: tuple[Any, ...]) -> tuple[Any, ...]:
-            logs, (missed, jacobian, loss), weight, _, count = carry
-            square = jacobian.T @ jacobian
-            tiny = jnp.finfo(logs.dtype).tiny
-            bent = square + weight * jnp.diag(jnp.diag(square) + tiny)
-            step = -solve_positive(bent, (jacobian.T @ missed)[:, None])[:, 0]
-            longest = jnp.max(jnp.abs(step))
-            step = step * jnp.minimum(1, _LONGEST / longest)
-            step = jnp.where(jnp.isfinite(step), step, 0)
-            there = look(logs + step)
-            # The first look is at the start, which is kept whatever it is worth.
-            better = there[2] < loss
-            first = count == 0
-            kept = jax.tree.map(
-                lambda new, old: jnp.where(better, new, old),
-                (logs + step, there),
-                (logs, (missed, jacobian, loss)),
-            )
-            eased = jnp.where(better, _EASE, _TIGHTEN) * weight
-            moved = jnp.where(better & ~first, jnp.max(jnp.abs(step)), jnp.inf)
-            return *kept, jnp.where(first, weight, eased), moved, count + 1
-
-        # One look in the program: the first step is one of length zero, to the start itself.
-        size = seen.size
-        nothing = (
-            jnp.zeros(size, logs.dtype),
-            jnp.zeros((size, len(names)), logs.dtype),
-            jnp.asarray(jnp.inf, logs.dtype),
-        )
-        weight = jnp.asarray(_WEIGHT, logs.dtype)
-        carry = (logs, nothing, weight, jnp.asarray(jnp.inf, logs.dtype), jnp.asarray(0))
-        logs, (_, jacobian, loss), *_ = jax.lax.while_loop(unfinished, advance, carry)
-        return logs, loss, jacobian
-
-    return jax.vmap(search)(begin)
+    return descend(residuals, begin, jnp.sum(known), num_iterations)
 
 
 @eqx.filter_jit
-def _simulate(
-    game: RateGame,
-    names: tuple[str, ...],
-    logs: Float[Array, "N"],
-    laws: Float[Array, "P S"],
-    num_steps: int,
-    damping: Any,
-) -> Float[Array, "P K1 S"]:
-    there = _with_numbers(game, names, logs)
-
-    def path(law: Array) -> Array:
-        return crowd_fixed_point(there, num_steps, damping, _MAX_CROWDS, law)[0]
-
-    return jax.vmap(path)(laws)
+def _simulate(paths: EquilibriumPaths, logs: Float[Array, "N"]) -> Float[Array, "P M S"]:
+    return paths(logs)
 
 
-def _with_numbers(game: RateGame, names: tuple[str, ...], logs: Float[Array, "N"]) -> RateGame:
-    values = tuple(jnp.exp(logs[i]) for i in range(len(names)))
-    return eqx.tree_at(lambda g: tuple(getattr(g, name) for name in names), game, values)
-
-
-def _check_names(game: RateGame, names: tuple[str, ...]) -> None:
+def _check_names(game: RateGame | FiniteGame, names: tuple[str, ...]) -> None:
     known = [
         name
         for name in type(game).__dataclass_fields__
@@ -241,7 +181,7 @@ def _check_names(game: RateGame, names: tuple[str, ...]) -> None:
         raise ParameterError(f"parameters must name numbers, each one once, not {names!r}")
 
 
-def _paths(game: RateGame, trajectories: Any) -> np.ndarray:
+def _paths(game: RateGame | FiniteGame, trajectories: Any) -> np.ndarray:
     seen = np.asarray(trajectories, float)
     seen = seen[None] if seen.ndim == 2 else seen
     if seen.ndim != 3 or seen.shape[-1] != game.num_states or seen.shape[1] < 2:
@@ -255,9 +195,9 @@ def _paths(game: RateGame, trajectories: Any) -> np.ndarray:
     return seen
 
 
-def _laws(game: RateGame, initial_laws: Any, num_paths: int) -> Array:
+def _laws(game: RateGame | FiniteGame, initial_laws: Any, num_paths: int) -> Array | None:
     if initial_laws is None:
-        return jnp.tile(jnp.asarray(game.initial(), jnp.result_type(float)), (num_paths, 1))
+        return None
     laws = np.asarray(initial_laws, float)
     if laws.shape != (num_paths, game.num_states):
         raise ParameterError(
@@ -269,24 +209,34 @@ def _laws(game: RateGame, initial_laws: Any, num_paths: int) -> Array:
     return jnp.asarray(laws)
 
 
-def _grid(num_gaps: int, num_steps: int | None) -> int:
+def _temperature(game: RateGame | FiniteGame, temperature: ScalarLike | None) -> Array | None:
+    name = type(game).__name__
+    if isinstance(game, RateGame):
+        if temperature is not None:
+            raise ParameterError(f"{name} is played in continuous time: leave temperature out")
+        return None
+    if temperature is None:
+        raise ParameterError(
+            f"{name} is played in discrete time, where best responses have no derivatives: say at "
+            "which temperature its crowd chooses (temperature=0.1 times a usual reward, say)"
+        )
+    check_number("temperature", temperature, above=0.0)
+    return scalar(temperature)
+
+
+def _grid(game: RateGame | FiniteGame, num_gaps: int, num_steps: int | None) -> int:
+    name, gaps = type(game).__name__, f"the {num_gaps} steps between the times of the trajectories"
+    if isinstance(game, FiniteGame):
+        if num_steps is not None:
+            raise ParameterError(f"{name} has its own times: leave num_steps out")
+        if game.horizon % num_gaps:
+            raise ParameterError(
+                f"the horizon of {name}, {game.horizon}, must be a multiple of {gaps}"
+            )
+        return game.horizon
     if num_steps is None:
         return num_gaps * -(-_LEAST_STEPS // num_gaps)
     check_size("num_steps", num_steps, 4)
     if num_steps % num_gaps:
-        raise ParameterError(
-            f"num_steps must be a multiple of the {num_gaps} steps between the times of the "
-            f"trajectories, not {num_steps}"
-        )
+        raise ParameterError(f"num_steps must be a multiple of {gaps}, not {num_steps}")
     return num_steps
-
-
-def _check_apart(names: tuple[str, ...], jacobian: np.ndarray) -> None:
-    _, sizes, directions = np.linalg.svd(jacobian, full_matrices=False)
-    if sizes[-1] > _APART * sizes[0]:
-        return
-    mixed = [n for n, part in zip(names, directions[-1], strict=True) if abs(part) > 0.1]
-    raise GameError(
-        f"the trajectories do not tell {' and '.join(mixed)} apart: they can change together "
-        "without any effect on the crowd; leave one of them out of parameters"
-    )
