@@ -14,8 +14,8 @@ GAMES: dict[str, tuple[str, str]] = {
     "left-right": ("games.zoo.matrix", "LeftRight"),
     "rock-paper-scissors": ("games.zoo.matrix", "RockPaperScissors"),
     "building-evacuation": ("games.zoo.building", "BuildingEvacuation"),
-    "conservative-treasure-hunting": ("games.zoo.treasure", "ConservativeTreasureHunting"),
     "consensus": ("games.zoo.consensus", "Consensus"),
+    "conservative-treasure-hunting": ("games.zoo.treasure", "ConservativeTreasureHunting"),
     "continuous-malware-spread": ("games.zoo.malware_continuous", "ContinuousMalwareSpread"),
     "continuous-product-investment": (
         "games.zoo.investments_continuous",
