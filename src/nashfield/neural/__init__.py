@@ -54,6 +54,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "epidemics":
+        return import_module("nashfield.neural.epidemics")
     if name not in _WHERE:
         hint = f"; {suggest(name, __all__)}" if name[:1].isupper() else ""
         raise AttributeError(f"module 'nashfield.neural' has no attribute {name!r}{hint}")
