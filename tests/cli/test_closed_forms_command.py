@@ -32,8 +32,8 @@ def test_continuous_time(run, fails, tmp_path):
     ("name", "options"),
     [
         ("el-farol-bar", ("--set", "home=0.5")),
-        ("meeting-time", ("--set", "num_actions=21")),
-        ("consensus", ("--set", "horizon=5")),
+        pytest.param("meeting-time", ("--set", "num_actions=21"), marks=pytest.mark.slow),
+        pytest.param("consensus", ("--set", "horizon=5"), marks=pytest.mark.slow),
     ],
 )
 def test_closed_forms(run, tmp_path, name, options):

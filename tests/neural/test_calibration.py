@@ -10,7 +10,7 @@ from nashfield.results import GameError, ParameterError
 LAWS = np.array([[0.9, 0.1, 0], [0.99, 0.01, 0], [0.7, 0.3, 0], [0.5, 0.05, 0.45]])
 NAMES = ("beta", "gamma", "c_I")
 # Fewer starts and time steps than by default: the same answers, sooner.
-QUICK = {"num_starts": 2, "num_steps": 80}
+QUICK = {"num_starts": 1, "num_steps": 40}
 
 
 def paths(c_I, num_paths, noise=0.0, seed=0):

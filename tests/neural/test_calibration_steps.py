@@ -71,6 +71,7 @@ def test_a_walk_through_others():
         np.testing.assert_allclose(found.numbers[name], value, rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_the_first_law_may_be_sought():
     found = calibrate(
         epidemic(initial_infected=0.3),
@@ -82,6 +83,7 @@ def test_the_first_law_may_be_sought():
     np.testing.assert_allclose(found.numbers["initial_infected"], 0.6, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_no_equilibrium_at_a_low_temperature():
     with pytest.raises(GameError, match=r"no start of .* a higher temperature, or a higher damp"):
         calibrate(epidemic(), paths()[0], parameters=NAMES, temperature=0.01, num_starts=1)

@@ -60,6 +60,7 @@ def test_its_own_start():
     np.testing.assert_array_equal(found.policy[0], (low + high) / 2)
 
 
+@pytest.mark.slow
 def test_a_step():
     """A half goes over at first; then more or less, as the exploitability falls or rises."""
     judge, step = eqx.filter_jit(look), eqx.filter_jit(advance)
@@ -97,10 +98,3 @@ def test_runs_are_saved_and_resumed(tmp_path):
     again = nf.run(CONTACT, nf.Auto(), num_iterations=5, out=tmp_path / "b", resume=True, **options)
     np.testing.assert_array_equal(whole.policy, again.policy)
     np.testing.assert_array_equal(nf.Solution.load(tmp_path / "b").policy, whole.policy)
-
-
-@pytest.mark.parametrize("name", ["sir-vaccination", "systemic-risk"])
-def test_reaches_the_command_s_tolerance(name):
-    game = nf.registry.find(nf.registry.GAMES, name, "game")()
-    found = nf.run(game, nf.Auto(), num_iterations=60, rtol=1e-4, atol=1e-13, progress=False)
-    assert found.result is nf.results.Result.CONVERGED

@@ -1,5 +1,7 @@
 """When to set out for a meeting that begins once enough are there."""
 
+from collections.abc import Callable
+from statistics import NormalDist
 from typing import Any
 
 import equinox as eqx
@@ -90,7 +92,8 @@ class MeetingTime(OneShot):
                 f"{ratio:.4g} is not below 1; raise lateness or inconvenience, or lower waiting or "
                 "quantile"
             )
-        away = float(jnp.abs(self.equilibrium().intention - self.scheduled))
+        # By Python's own normal law: nothing is computed by JAX at construction.
+        away = float(self.sigma) * abs(NormalDist().inv_cdf(float(self._level(ratio, np.where))))
         if away > float(self.reach):
             raise ParameterError(
                 f"at equilibrium everyone means to arrive {away:.4g} hours from the scheduled "
@@ -145,15 +148,10 @@ class MeetingTime(OneShot):
     def equilibrium(self) -> MeetingEquilibrium:
         """The exact equilibrium on the line; see the class."""
         dtype = jnp.result_type(float)
-        costs = self.lateness + self.inconvenience
-        ratio = jnp.asarray(self._ratio(), dtype)
-        punctual = ratio <= 1 - self.quantile
-        on_time = jnp.asarray(self.waiting / (costs + self.waiting), dtype)
-        level = norm.ppf(jnp.where(punctual, on_time, ratio))
-        intention = self.scheduled + self.sigma * level
-        later = intention + self.sigma * norm.ppf(jnp.asarray(self.quantile, dtype))
-        start = jnp.where(punctual, jnp.asarray(self.scheduled, dtype), later)
-        return MeetingEquilibrium(intention, start)
+        level = jnp.asarray(self._level(self._ratio(), jnp.where), dtype)
+        intention = self.scheduled + self.sigma * norm.ppf(level)
+        there = intention + self.sigma * norm.ppf(jnp.asarray(self.quantile, dtype))
+        return MeetingEquilibrium(intention, jnp.maximum(there, self.scheduled))
 
     @property
     def display(self) -> Display:
@@ -167,6 +165,11 @@ class MeetingTime(OneShot):
         """The r of the class."""
         gain = self.waiting * self.quantile - self.inconvenience * (1 - self.quantile)
         return gain / self.lateness
+
+    def _level(self, ratio: Any, where: Callable) -> Any:
+        """Probability of arriving after t at equilibrium; `where` is that of NumPy or JAX."""
+        on_time = self.waiting / (self.lateness + self.inconvenience + self.waiting)
+        return where(ratio <= 1 - self.quantile, on_time, ratio)
 
     def _after(self, distance: Float[Array, "..."]) -> Float[Array, "..."]:
         """Mean of (distance + sigma Z)_+."""
