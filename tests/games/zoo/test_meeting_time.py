@@ -130,6 +130,16 @@ def test_exploitability_by_hand():
     np.testing.assert_allclose(gap, law @ costs - costs.min(), atol=1e-5)
 
 
+@pytest.mark.parametrize("weights", WEIGHTS[:3])
+def test_the_nearest_intention_is_an_equilibrium(weights):
+    game = make(weights, num_actions=81)
+    away = np.abs(np.asarray(game.intentions) - float(game.equilibrium().intention))
+    law = np.eye(81)[away.argmin()]
+    assert abs(float(nf.exploitability(game, np.tile(law, (1, 82, 1))))) < 1e-14
+    other = np.eye(81)[away.argmin() + 4]
+    assert float(nf.exploitability(game, np.tile(other, (1, 82, 1)))) > 1e-4
+
+
 @pytest.mark.parametrize("weights", [WEIGHTS[0], WEIGHTS[2]])
 def test_auto_comes_near(weights):
     """On a grid intentions within one and a half of its steps of the exact one are equilibria."""
