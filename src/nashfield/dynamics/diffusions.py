@@ -81,19 +81,19 @@ def roll_crowd(
     """
     dtype = start.dtype
     dt = jnp.asarray(duration, dtype) / num_steps
+    # The solver's clock counts steps: sums of whole numbers are exact in any precision.
     solution = diffrax.diffeqsolve(
         _Agents(key, dt, start.shape),
         _EulerInside(),
         t0=jnp.zeros((), dtype),
-        t1=dt * num_steps,
-        dt0=dt,
+        t1=jnp.asarray(num_steps, dtype),
+        dt0=jnp.ones((), dtype),
         y0=start,
         args=crowd,
-        saveat=diffrax.SaveAt(ts=jnp.clip(jnp.asarray(times, dtype), 0, dt * num_steps)),
+        saveat=diffrax.SaveAt(ts=jnp.clip(jnp.asarray(times, dtype) / dt, 0, num_steps)),
         stepsize_controller=diffrax.ConstantStepSize(),
         adjoint=diffrax.RecursiveCheckpointAdjoint(checkpoints=num_steps),
-        # One more, as rounding of the sum of all steps may leave a last one of no length.
-        max_steps=num_steps + 1,
+        max_steps=num_steps,
     )
     return solution.ys  # type: ignore[return-value]
 
@@ -103,18 +103,17 @@ class _Agents(diffrax.AbstractTerm):
 
     key: PRNGKeyArray
     dt: Float[Array, ""]
-    shape: tuple[int, int] = eqx.field(static=True)
+    shape: tuple[int, ...] = eqx.field(static=True)
 
     def vf(self, t: Any, y: Any, args: Any) -> Speeds:
-        return args.speeds(jnp.asarray(t, y.dtype), y)
+        return args.speeds(jnp.asarray(t * self.dt, y.dtype), y)
 
     def contr(self, t0: Any, t1: Any, **kwargs: Any) -> tuple[Array, Array, Array]:
-        dt = jnp.asarray(t1 - t0, self.dt.dtype)
-        key = jax.random.fold_in(self.key, jnp.round(t0 / self.dt).astype(jnp.int32))
+        key = jax.random.fold_in(self.key, jnp.round(t0).astype(jnp.int32))
         own_key, common_key = jax.random.split(key)
-        root = jnp.sqrt(jnp.maximum(dt, 0))
+        root = jnp.sqrt(self.dt)
         own = root * jax.random.normal(own_key, self.shape, self.dt.dtype)
-        return dt, own, root * jax.random.normal(common_key, self.shape[1:], self.dt.dtype)
+        return self.dt, own, root * jax.random.normal(common_key, self.shape[1:], self.dt.dtype)
 
     def prod(self, vf: Speeds, control: tuple[Array, Array, Array]) -> Array:
         dt, own, common = control
