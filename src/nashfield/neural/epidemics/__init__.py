@@ -19,6 +19,19 @@ _WHERE = {
     "Scores": "rolling",
     "rolling_scores": "rolling",
     "weekly_origins": "rolling",
+    "Drift": "drift",
+    "PrescribedDrift": "drift",
+    "NeuralDrift": "drift",
+    "EpidemicFit": "fitting",
+    "EpidemicModel": "model",
+    "EpidemicSettings": "settings",
+    "Forecast": "forecast",
+    "LearntContact": "behaviour",
+    "fill_peaks": "filling",
+    "fit_epidemic": "fitting",
+    "judge_contact": "behaviour",
+    "outbreak": "settings",
+    "rolling_forecasts": "forecast",
 }
 
 __all__ = sorted(_WHERE)  # pyright: ignore[reportUnsupportedDunderAll]
