@@ -45,6 +45,7 @@ _NAMES = {
     "ContinuousGame": "games.continuous",
     "ContinuousStationaryGame": "games.continuous_stationary",
     "QuadraticGame": "games.quadratic",
+    "DifferentialGame": "games.differential",
     "RateGame": "games.rates",
     "Flow": "mean_fields",
     "Gaussian": "mean_fields",

@@ -10,30 +10,40 @@ _SECONDS_BETWEEN_LINES = 2.0
 
 
 class ProgressReport:
-    """Shows iteration, exploitability and rate on standard error.
+    """Shows iteration, exploitability or another number, and rate on standard error.
 
     Args:
         num_iterations: at most so many.
         show: True: a bar on a terminal, else lines; False: nothing; None: a bar on a terminal.
+        work: what is done.
+        number: what the number is.
     """
 
-    def __init__(self, num_iterations: int, show: bool | None):
+    def __init__(
+        self,
+        num_iterations: int,
+        show: bool | None,
+        *,
+        work: str = "solving",
+        number: str = "exploitability",
+    ):
         """See the class."""
         terminal = sys.stderr.isatty()
         self._active = terminal if show is None else show
         self._terminal = terminal
         self._num_iterations = num_iterations
         self._begin = self._last = 0.0
+        self._work, self._number = work, number
         self._bar: Any = None
         if self._active:
-            print("compiling, then solving ...", file=sys.stderr, flush=True)
+            print(f"compiling, then {work} ...", file=sys.stderr, flush=True)
 
-    def update(self, iteration: int, exploitability: float, rate: float) -> None:
+    def update(self, iteration: int, number: float, rate: float) -> None:
         """Reports an iteration.
 
         Args:
             iteration: iterations done.
-            exploitability: the last one known.
+            number: the last exploitability known, or whatever else is shown.
             rate: iterations a second.
         """
         now = time.perf_counter()
@@ -41,9 +51,9 @@ class ProgressReport:
         self._begin = self._begin or now
         if not self._active or now - self._begin < _PATIENCE:
             return
-        numbers = f"exploitability {exploitability:.3e}, {rate:.3g} it/s"
+        numbers = f"{self._number} {number:.3e}, {rate:.3g} it/s"
         if self._terminal:
-            self._bar = self._bar or _bar(self._num_iterations)
+            self._bar = self._bar or _bar(self._num_iterations, self._work)
             self._bar.update(self._bar.task_ids[0], completed=iteration, numbers=f"{numbers} ")
         elif now - self._last >= _SECONDS_BETWEEN_LINES:
             self._last = now
@@ -60,7 +70,7 @@ class ProgressReport:
         if not self._active:
             return
         if self._terminal:
-            self._bar = self._bar or _bar(self._num_iterations)
+            self._bar = self._bar or _bar(self._num_iterations, self._work)
             task = self._bar.task_ids[0]
             self._bar.update(task, completed=iteration, phase=f"{name} ...")
         elif not iteration:  # the first time each phase is compiled: say what takes so long
@@ -72,7 +82,7 @@ class ProgressReport:
             self._bar.stop()
 
 
-def _bar(num_iterations: int) -> Any:
+def _bar(num_iterations: int, work: str) -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
@@ -84,6 +94,6 @@ def _bar(num_iterations: int) -> Any:
         Remaining(),
         console=Console(stderr=True),
     )
-    bar.add_task("solving", total=num_iterations, numbers="", phase="")
+    bar.add_task(work, total=num_iterations, numbers="", phase="")
     bar.start()
     return bar

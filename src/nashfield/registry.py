@@ -26,6 +26,7 @@ GAMES: dict[str, tuple[str, str]] = {
     "crowd-line": ("games.zoo.congestion", "CrowdLine"),
     "crowd-motion": ("games.zoo.crowd", "CrowdMotion"),
     "el-farol-bar": ("games.zoo.el_farol_bar", "ElFarolBar"),
+    "el-farol-intentions": ("games.zoo.el_farol", "ElFarolIntentions"),
     "equilibrium-price": ("games.zoo.equilibrium_price", "EquilibriumPrice"),
     "finite-linear-quadratic": ("games.zoo.linear_quadratic", "FiniteLinearQuadratic"),
     "four-rooms": ("games.zoo.four_rooms", "FourRooms"),
@@ -37,6 +38,7 @@ GAMES: dict[str, tuple[str, str]] = {
     "local-entropy": ("games.zoo.local_entropy", "LocalEntropy"),
     "malware-spread": ("games.zoo.malware", "MalwareSpread"),
     "meeting-time": ("games.zoo.meeting_time", "MeetingTime"),
+    "meeting-arrival": ("games.zoo.meeting_arrival", "MeetingArrival"),
     "price-impact": ("games.zoo.price_impact", "PriceImpact"),
     "product-investment": ("games.zoo.investments", "ProductInvestment"),
     "random-coupled": ("games.zoo.random_classes", "CoupledGame"),
@@ -79,6 +81,7 @@ SOLVERS: dict[str, tuple[str, str]] = {
 PAPERS: dict[str, tuple[str, str]] = {
     "magnino2025": ("papers.magnino2025", "reproduce"),
     "subramanian2019": ("papers.subramanian2019", "reproduce"),
+    "thoni2025": ("papers.thoni2025", "reproduce"),
 }
 
 

@@ -25,7 +25,8 @@ class DifferentialGame(ContinuousGame):
     Thöni, Bachrach and Kachman (2025), "Neural mean-field games", where sigma = sqrt(2 nu). `drift`
     is that gradient; what they could gain by looking ahead is their exploitability.
 
-    A subclass gives `cost`, `statistic`, `initial`, `duration` and `horizon`. All else of a
+    A subclass gives `cost`, `statistic`, `initial` and the attributes; agents choose how fast they
+    go in every direction, so control_dim is state_dim. All else of a
     ContinuousGame follows, in T = horizon steps of Euler's method: every solver, grid and
     certificate for games on points serves this one as well (those with common noise excepted).
 
@@ -39,11 +40,6 @@ class DifferentialGame(ContinuousGame):
     duration: eqx.AbstractVar[Scalar]
     nu: eqx.AbstractVar[Scalar]
     common_noise: eqx.AbstractVar[Scalar]
-
-    @property
-    def control_dim(self) -> int:
-        """Agents choose how fast they go in every direction."""
-        return self.state_dim
 
     @property
     def dt(self) -> ScalarLike:

@@ -1,7 +1,7 @@
 """Games on finitely many states in continuous time."""
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -44,10 +44,12 @@ class RateGame(eqx.Module):
     Attributes:
         num_states: S.
         duration: how long the game lasts.
+        identifiable: numbers that its crowds tell, which `neural.calibrate` finds if none are named.
     """
 
     num_states: eqx.AbstractVar[int]
     duration: eqx.AbstractVar[Scalar]
+    identifiable: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
     def initial(self) -> Float[Array, "S"]:

@@ -46,7 +46,7 @@ def calibrate(
     game: RateGame | FiniteGame,
     trajectories: Any,
     *,
-    parameters: Sequence[str],
+    parameters: Sequence[str] | None = None,
     temperature: ScalarLike | None = None,
     initial_laws: Any = None,
     num_starts: int = 5,
@@ -79,7 +79,8 @@ def calibrate(
         game: gives the form, the numbers that are known, and the first start.
         trajectories: (M, S), or (P, M, S) for P paths: shares of the population at M evenly spaced
             times, the first at 0 and the last at the game's end. NaN where nothing was seen.
-        parameters: names of the numbers to find; positive.
+        parameters: names of the numbers to find; positive. Those that the game calls `identifiable`
+            if None.
         temperature: of the entropy, in discrete time.
         initial_laws: (P, S) where every path begins; the game's own initial law if None.
         num_starts: at the game's numbers, and around them.
@@ -101,7 +102,7 @@ def calibrate(
     check_size("num_iterations", num_iterations)
     check_number("spread", spread, least=0.0)
     check_number("damping", damping, 0.0, 1 - 1e-6)
-    names = tuple(parameters)
+    names = tuple(getattr(game, "identifiable", ()) if parameters is None else parameters)
     _check_names(game, names)
     seen = _paths(game, trajectories)
     num_steps = _grid(game, seen.shape[1] - 1, num_steps)

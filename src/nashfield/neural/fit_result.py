@@ -89,6 +89,13 @@ class Fit:
             found._write(self.folder)
         return found
 
+    def finished(self, seconds: float) -> "Fit":
+        """After the last step."""
+        found = dataclasses.replace(self, seconds=seconds)
+        if self.folder is not None:
+            found._write(self.folder)
+        return found
+
     def save(self, folder: str | Path) -> None:
         """Writes config.json, history.csv and solution.npz into a new or empty folder.
 

@@ -1,6 +1,5 @@
 """Fits neural mean-field games to what was seen of crowds."""
 
-import dataclasses
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from jaxtyping import PRNGKeyArray
 
 from nashfield.checks import check_number, check_size
 from nashfield.neural.fit_result import Fit
-from nashfield.neural.losses import AbstractLoss, EnergyDistance
+from nashfield.neural.losses import AbstractLoss, EnergyDistance, Wasserstein
 from nashfield.neural.model import NeuralMeanFieldGame, check_inputs
 from nashfield.neural.observations import Observations, check_observations
 from nashfield.neural.training import (
@@ -37,7 +36,7 @@ def fit(
     *,
     loss: AbstractLoss | None = None,
     validation: Any = None,
-    num_steps: int = 1000,
+    num_steps: int = 500,
     batch_size: int = 32,
     num_crowds: int | None = None,
     learning_rate: Any = 1e-2,
@@ -59,7 +58,8 @@ def fit(
     Args:
         model: what to begin with, such as NeuralMeanFieldGame(game, key=key).
         observations: `Observations`, or states of the last turn, (G, N, D) or (G, N).
-        loss: what to minimise; EnergyDistance() if None.
+        loss: what to minimise; if None Wasserstein(power=2) on the line, where it sees tails, and
+            EnergyDistance() elsewhere.
         validation: other observations, by which looks judge; the same ones if None.
         num_steps: of Adam, at most.
         batch_size: observed games a step, at most.
@@ -85,7 +85,7 @@ def fit(
             the loss.
         RunFolderError: the folder is not empty, or cannot be written to.
     """
-    loss = EnergyDistance() if loss is None else loss
+    loss = _default_loss(model) if loss is None else loss
     seen = _observations(model, observations, "observations")
     judged = seen if validation is None else _observations(model, validation, "validation")
     for name, value in (("num_steps", num_steps), ("batch_size", batch_size)):
@@ -116,7 +116,8 @@ def fit(
         judged_start=judged.from_the_start,
     )
     result = Fit.begin(model, loss, folder)
-    return _train(training, result, num_steps, patience, ProgressReport(num_steps, progress))
+    report = ProgressReport(num_steps, progress, work="fitting", number="loss")
+    return _train(training, result, num_steps, patience, report)
 
 
 def _train(
@@ -136,7 +137,7 @@ def _train(
             rate = done / max(time.perf_counter() - start, 1e-9)
             report.update(done, result.history["loss"][-1], rate)
             if done >= num_steps or (patience is not None and since >= patience):
-                return dataclasses.replace(result, seconds=time.perf_counter() - start)
+                return result.finished(time.perf_counter() - start)
             weights, losses = advance(training, weights)
             losses = np.asarray(losses)[: num_steps - done]
             result = result.with_losses(losses)
@@ -153,6 +154,10 @@ def _observations(model: NeuralMeanFieldGame, given: Any, name: str) -> Observat
     check_observations(model.game, given, name)
     check_inputs(model, given.inputs)
     return given
+
+
+def _default_loss(model: NeuralMeanFieldGame) -> AbstractLoss:
+    return Wasserstein(power=2.0) if model.game.state_dim == 1 else EnergyDistance()
 
 
 def _num_crowds(loss: AbstractLoss, seen: Observations, batch: int, given: int | None) -> int:

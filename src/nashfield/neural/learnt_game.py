@@ -105,7 +105,9 @@ class LearntGame(ContinuousGame):
     def of(cls, crowd: FrozenCrowd) -> "LearntGame":
         """That of a frozen crowd."""
         game = crowd.game.game
-        return cls(crowd, game.horizon, game.state_dim, game.state_dim)
+        return cls(
+            crowd=crowd, horizon=game.horizon, state_dim=game.state_dim, control_dim=game.state_dim
+        )
 
     @property
     def domain(self) -> tuple[Float[Array, "D"], Float[Array, "D"]]:

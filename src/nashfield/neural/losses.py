@@ -1,7 +1,7 @@
 """How far a simulated crowd is from an observed one."""
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ class AbstractLoss(eqx.Module):
         paired: whether agent i of the one is compared with agent i of the other.
     """
 
-    paired: eqx.AbstractClassVar[bool]
+    paired: ClassVar[bool] = False
 
     @abc.abstractmethod
     def __call__(self, simulated: Float[Array, "n D"], observed: Float[Array, "m D"]) -> Array:
@@ -42,7 +42,7 @@ class PairedMSE(AbstractLoss):
     none its minimum is a crowd without spread: take a distance between laws instead.
     """
 
-    paired = True
+    paired: ClassVar[bool] = True
 
     def __call__(self, simulated: Float[Array, "n D"], observed: Float[Array, "m D"]) -> Array:
         """See `AbstractLoss`."""
@@ -57,8 +57,6 @@ class Wasserstein(AbstractLoss):
     Attributes:
         power: p, at least 1.
     """
-
-    paired = False
 
     power: Scalar = eqx.field(converter=scalar, default=1.0)
 
@@ -94,8 +92,6 @@ class EnergyDistance(AbstractLoss):
     class of statistics based on distances".
     """
 
-    paired = False
-
     def __call__(self, simulated: Float[Array, "n D"], observed: Float[Array, "m D"]) -> Array:
         """See `AbstractLoss`."""
         across = jnp.mean(_distances(simulated, observed))
@@ -119,8 +115,6 @@ class MMD(AbstractLoss):
     Attributes:
         bandwidths: (B,) the h, in shares of the observed crowd's root mean squared distance.
     """
-
-    paired = False
 
     bandwidths: Float[Array, "B"] = eqx.field(converter=array, default=(0.2, 0.5, 1.0, 2.0))
 
@@ -155,8 +149,6 @@ class GaussianLikelihood(AbstractLoss):
     Attributes:
         noise: standard deviation of the observation noise, positive.
     """
-
-    paired = False
 
     noise: Scalar = eqx.field(converter=scalar, default=1e-3)
 

@@ -218,12 +218,12 @@ def gradient_play(
             ahead, behind = at(x, step, still(flat) + seen), at(x, -step, still(flat) - seen)
             return (ahead - behind) / (2 * width)
 
-        moved = jnp.concatenate([x, flat.astype(x.dtype)])
+        moved = jnp.concatenate([jnp.asarray(x), jnp.asarray(flat, x.dtype)])
         slopes = still(jax.vmap(slope)(steps))
         value = still(at(x, jnp.zeros(size, x.dtype), flat))
         return value + (moved - still(moved)) @ slopes
 
-    return jax.vmap(agent)(states)
+    return jax.vmap(agent)(jnp.asarray(states))
 
 
 class _WithInputs(AbstractDiffusion):

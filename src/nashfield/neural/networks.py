@@ -37,7 +37,7 @@ class Look(eqx.Module):
 
     def __call__(self, features: Float[Array, "*N F"]) -> Float[Array, "*N F"]:
         """The features, standardised."""
-        return (features - self.location) / self.scale
+        return 2 * jnp.tanh((features - self.location) / (2 * self.scale))
 
 
 def raw_features(

@@ -197,5 +197,6 @@ def standardised(
     look = Look((low + high) / 2, jnp.where(flat, 1, half))
     # Times are between -1 and 1 as they are.
     time = game.state_dim
-    look = Look(look.location.at[time].set(0), look.scale.at[time].set(1))
+    location, scale = jnp.asarray(look.location), jnp.asarray(look.scale)
+    look = Look(location.at[time].set(0), scale.at[time].set(1))
     return eqx.tree_at(lambda m: m.look, model, look)

@@ -40,6 +40,7 @@ class ElFarolIntentions(DifferentialGame):
     horizon: int = 30
 
     state_dim: int = eqx.field(init=False, default=1)
+    control_dim: int = eqx.field(init=False, default=1)
 
     def __check_init__(self):
         check_probability("threshold", self.threshold)

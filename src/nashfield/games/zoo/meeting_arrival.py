@@ -4,6 +4,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -52,6 +53,7 @@ class MeetingArrival(DifferentialGame):
     horizon: int = 30
 
     state_dim: int = eqx.field(init=False, default=1)
+    control_dim: int = eqx.field(init=False, default=1)
 
     def __check_init__(self):
         for name in ("scheduled", "initial_mean"):

@@ -1,5 +1,7 @@
 """How much contact to have while an epidemic passes."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Float
@@ -32,6 +34,8 @@ class SIRContact(RateGame):
         initial_law: shares of the susceptible, infected, recovered.
         duration: how long the game lasts.
     """
+
+    identifiable: ClassVar[tuple[str, ...]] = ("beta", "gamma", "c_I")
 
     beta: Scalar = eqx.field(converter=scalar, default=0.4)
     gamma: Scalar = eqx.field(converter=scalar, default=0.125)

@@ -70,5 +70,7 @@ EL_FAROL = Groups(10, 10, 0.2, 0.01, 0.01, (0.0, 1.0))
 def distance(x: Any, y: Any, num_levels: int = 20001) -> float:
     """W1 between two laws on the line; each is an array of agents or a `Groups`."""
     levels = (np.arange(num_levels) + 0.5) / num_levels
-    a, b = (z.quantiles(levels) if isinstance(z, Groups) else np.quantile(z, levels) for z in (x, y))
+    a, b = (
+        z.quantiles(levels) if isinstance(z, Groups) else np.quantile(z, levels) for z in (x, y)
+    )
     return float(np.mean(np.abs(a - b)))
