@@ -22,23 +22,34 @@ class Fitted:
     """What a model finds, made up."""
 
     counts: epidemics.Counts
-    gamma: float
+    rate: float
     inputs: object
+    settings: object
     diverged_at: int | None = None
-    assumptions = ("Counts are confirmed cases.", "Recovery is fixed.")
-    exploitability = 0.25
+    assumptions = ("counts are confirmed cases", "recovery is given.")
+    exploitability, num_parameters, c_I, c_a = 0.25, 12.0, 2.0, 1.0
 
     def __post_init__(self):
         num = len(self.counts)
         self.active_fitted = 1.01 * self.counts.active
         self.reproduction_number = np.linspace(1.5, 0.7, num)
+        self.reproduction_number_low = self.reproduction_number - 0.1
+        self.reproduction_number_high = self.reproduction_number + 0.1
+        self.gamma = np.full(num, self.rate or 0.1)
         self.contact_level = np.linspace(1, 0.6, num)
         self.best_contact_level = np.linspace(1, 0.5, num)
         self.transmission = np.linspace(0.2, 0.1, num)
 
     def forecast(self, num_days, *, key):
         median = self.active_fitted[-1] * np.exp(-0.1 * np.arange(1, num_days + 1))
-        return SimpleNamespace(median=median, low=0.8 * median, high=1.3 * median)
+        return SimpleNamespace(
+            median=median,
+            low=0.8 * median,
+            high=1.3 * median,
+            reproduction_number=np.full(num_days, 0.7),
+            reproduction_number_low=np.full(num_days, 0.6),
+            reproduction_number_high=np.full(num_days, 0.8),
+        )
 
 
 @pytest.fixture
@@ -46,14 +57,14 @@ def fitted(monkeypatch):
     """Puts `Fitted` in the place of the model; keeps what it was called with."""
     calls = []
 
-    def fit_epidemic(counts, *, gamma, inputs, key, progress):
-        calls.append(Fitted(counts, gamma, inputs, *calls_diverge))
+    def fit_epidemic(counts, *, gamma, inputs, settings, key, progress):
+        calls.append(Fitted(counts, gamma, inputs, settings, *calls_diverge))
         return calls[-1]
 
     calls_diverge: list = []
     fit_epidemic.diverge = calls_diverge.append
     fit_epidemic.calls = calls
-    monkeypatch.setattr(epidemics, "fit_epidemic", fit_epidemic, raising=False)
+    monkeypatch.setattr(epidemics, "fit_epidemic", fit_epidemic)
     return fit_epidemic
 
 
@@ -70,20 +81,23 @@ def test_summary_files_and_picture(run, fitted, cases, tmp_path):
     assert status == 0
     for line in (
         "60 days, 2021-01-01 to 2021-03-01",
-        "off by 1.00% (root mean square)",
-        "R_t            0.70 on 2021-03-01",
+        f"off by {0.01 * np.sqrt(np.mean(np.round(ACTIVE, 3) ** 2)):,.4g} cases (root mean square)",
+        "12 effective parameters",
+        "R_t            0.70 on 2021-03-01 (90%: 0.60 to 0.80)",
         "peaks          2021-01-31  1,06",
         "forecast       2021-03-08  ",
         "highest        2021-03-02, of the days ahead",
         "contact level  0.60 learnt, 0.50 best response",
-        "exploitability 0.25",
-        "  - Active cases: column active",
+        "exploitability 0.25 (a day of illness costs 2)",
+        "  - Columns: active cases from active.",
+        "  - Active and new cases enter as reported, not smoothed",
         "  - Counts are confirmed cases.",
+        "  - Recovery is given.",
         "run folder     runs/a",
         "picture        runs/a/epidemic.png",
     ):
         assert line in out
-    assert "active cases: column active" in err
+    assert "columns: active cases from active" in err and "compiling, then fitting" in err
     folder = tmp_path / "runs/a"
     names = {"fit.json", "fit.csv", "forecast.csv", "epidemic.png"}
     assert {path.name for path in folder.iterdir()} == names
@@ -103,12 +117,20 @@ def test_json_is_one_object_and_options_reach_the_model(run, fitted, cases):
     assert status == 0 and len(out.splitlines()) == 1
     found = json.loads(out)
     (call,) = fitted.calls
-    assert call.gamma == found["gamma"] == 0.2 and call.inputs.names == ("closed schools",)
+    assert call.rate == found["gamma"] == 0.2 and float(call.settings.gamma) == 0.1
+    assert call.inputs.names == ("closed schools",)
     assert found["first_day"] == "2021-01-05" and found["last_day"] == "2021-02-20"
     assert len(found["forecast"]["median"]) == 5 and found["seed"] == 3
     assert found["growth_rate"] == pytest.approx(np.log(ACTIVE[50] / ACTIVE[43]) / 7, abs=1e-5)
     assert any("closed schools) are from: town hall." in note for note in found["assumptions"])
     assert found["out"] == "runs/epidemic-1"
+
+
+def test_an_outbreak_has_settings_of_its_own(run, fitted, cases):
+    options = ("--population", 100_000, "--outbreak", "--no-plots", "--json")
+    assert run("fit", "epidemic", cases, *options)[0] == 0
+    (call,) = fitted.calls
+    assert call.rate is None and float(call.settings.gamma) == 0.5
 
 
 def test_divergence_is_told_with_its_step(run, fitted, cases):
@@ -156,3 +178,22 @@ def test_a_dataset_by_name(run, fitted):
     found = json.loads(out)
     assert found["population"] == 126_146_099 and found["num_days"] == 92
     assert "Source: MHLW open data, processed." in found["assumptions"]
+
+
+@pytest.mark.slow
+@needs_data
+@pytest.mark.parametrize(
+    ("options", "peaks", "height"),
+    [
+        (("boarding-school", "--outbreak", "--forecast", "3"), ["1978-01-27"], 298),
+        (("japan-national", "--from", "2021-06-15", "--to", "2021-09-30"), ["2021-08-28"], 209_279),
+    ],
+)
+def test_real_series_from_file_to_picture(run, tmp_path, options, peaks, height):
+    status, out, _ = run("fit", "epidemic", *options, "--out", "runs/real", "--json")
+    assert status == 0
+    found = json.loads(out)
+    assert [peak["day"] for peak in found["peaks"]] == peaks
+    assert found["peaks"][0]["active"] == pytest.approx(height, rel=0.07)
+    assert found["diverged_at"] is None and found["exploitability"] >= 0
+    assert (tmp_path / "runs/real/epidemic.png").stat().st_size > 50_000

@@ -22,17 +22,26 @@ def fit():
     return SimpleNamespace(
         active_fitted=1.01 * ACTIVE,
         reproduction_number=np.linspace(1.5, 0.7, 60),
+        reproduction_number_low=np.linspace(1.3, 0.5, 60),
+        reproduction_number_high=np.linspace(1.7, 0.9, 60),
         contact_level=np.linspace(1, 0.6, 60),
         best_contact_level=np.linspace(1, 0.5, 60),
         transmission=np.linspace(0.2, 0.1, 60),
-        gamma=0.1,
+        gamma=np.full(60, 0.1),
     )
 
 
 @pytest.fixture
 def forecast():
     median = ACTIVE[-1] * np.exp(-0.1 * np.arange(1, 15))
-    return SimpleNamespace(median=median, low=0.8 * median, high=1.3 * median)
+    return SimpleNamespace(
+        median=median,
+        low=0.8 * median,
+        high=1.3 * median,
+        reproduction_number=np.full(14, 0.7),
+        reproduction_number_low=np.full(14, 0.6),
+        reproduction_number_high=np.full(14, 0.8),
+    )
 
 
 def panels(ax):
@@ -53,8 +62,10 @@ def test_panels_and_what_they_show(counts, fit, forecast):
         drawn = lines(found[name])
         np.testing.assert_array_equal(drawn["reported"].get_ydata(), ACTIVE)
         np.testing.assert_array_equal(drawn["fit"].get_ydata(), fit.active_fitted)
-        np.testing.assert_array_equal(drawn["forecast"].get_ydata(), forecast.median)
-        assert drawn["forecast"].get_xdata()[0] == np.datetime64("2021-03-02")
+        median = drawn["forecast"].get_ydata()
+        np.testing.assert_array_equal(median, [fit.active_fitted[-1], *forecast.median])
+        days = drawn["forecast"].get_xdata()
+        assert days[0] == DAYS[-1] and days[1] == np.datetime64("2021-03-02")
     assert any(np.all(np.asarray(line.get_ydata()) == 1) for line in found["$R_t$"].lines)
     drawn = lines(found["contact level"])
     np.testing.assert_array_equal(drawn["best response"].get_ydata(), fit.best_contact_level)
@@ -66,6 +77,13 @@ def test_a_wide_band_does_not_flatten_the_counts(counts, fit, forecast):
     forecast.high = 1e6 * forecast.median
     found = panels(plot_epidemic(fit, counts, forecast=forecast))
     assert found["active cases"].get_ylim()[1] < 2.2 * fit.active_fitted.max()
+
+
+def test_a_short_series_is_shown_once(counts, fit):
+    few = {name: value[:14] for name, value in vars(fit).items()}
+    short = counts.between(None, DAYS[13])
+    found = panels(plot_epidemic(SimpleNamespace(**few), short, notes=("One.",)))
+    assert "the last weeks" not in found and "what was assumed" in found
 
 
 def test_events_are_bars_and_shades(counts, fit):

@@ -21,15 +21,19 @@ def main(args: argparse.Namespace) -> int:
     prepare()
     import jax
 
-    from nashfield.neural.epidemics import fit_epidemic
+    from nashfield.neural.epidemics import EpidemicSettings, fit_epidemic, outbreak
 
     out = Path(args.out) if args.out else _fresh_folder()
     storage.new_folder(out)
     for note in counts.notes:
         print(note, file=sys.stderr, flush=True)
+    print("compiling, then fitting ...", file=sys.stderr, flush=True)
     fit_key, forecast_key = jax.random.split(jax.random.key(args.seed))
     start = time.perf_counter()
-    fit = fit_epidemic(counts, gamma=args.gamma, inputs=inputs, key=fit_key, progress=True)
+    settings = outbreak() if args.outbreak else EpidemicSettings()
+    fit = fit_epidemic(
+        counts, gamma=args.gamma, inputs=inputs, settings=settings, key=fit_key, progress=True
+    )
     forecast = fit.forecast(args.forecast, key=forecast_key)
     seconds = time.perf_counter() - start
     notes = fit_report.assumptions(fit, counts, inputs, attribution)
@@ -41,7 +45,8 @@ def main(args: argparse.Namespace) -> int:
     if fit.diverged_at is not None:
         print(
             f"nashfield: warning: the fit diverged at step {fit.diverged_at}; the last good "
-            "numbers are kept: try another --seed",
+            "numbers are kept: try another --gamma or --seed, or --outbreak for a few weeks in a "
+            "closed place",
             file=sys.stderr,
         )
     if not args.no_plots:

@@ -17,16 +17,20 @@ from nashfield.neural.epidemics.counts import Counts
 # A peak stands out by this share of the largest count.
 _PROMINENCE = 0.1
 _WEEK = 7
+_AS_REPORTED = (
+    "active and new cases enter as reported, not smoothed; the rhythm of the week in new ones is "
+    "part of the fit"
+)
 
 
 def assumptions(fit: Any, counts: Counts, inputs: Any, attribution: str | None) -> list[str]:
     """What the numbers rest on, one sentence or two each."""
-    notes = [*counts.notes, *fit.assumptions]
+    notes = [*counts.notes, _AS_REPORTED, *fit.assumptions]
     if inputs is not None:
-        notes.append(f"Inputs ({', '.join(inputs.names)}) are from: {inputs.source}.")
+        notes.append(f"Inputs ({', '.join(inputs.names)}) are from: {inputs.source}")
     if attribution is not None:
-        notes.append(f"{attribution}.")
-    return [note[0].upper() + note[1:] for note in notes]
+        notes.append(attribution)
+    return [f"{note[0].upper()}{note[1:].removesuffix('.')}." for note in notes]
 
 
 def summary(fit: Any, counts: Counts, forecast: Any, notes: Sequence[str]) -> dict[str, Any]:
@@ -44,9 +48,13 @@ def summary(fit: Any, counts: Counts, forecast: Any, notes: Sequence[str]) -> di
         "last_day": days[-1],
         "num_days": len(days),
         "population": counts.population,
-        "gamma": _number(np.asarray(fit.gamma)),
-        "fit_error": _number(np.sqrt(np.nanmean((fitted / counts.active - 1) ** 2))),
+        "gamma": _number(fit.gamma[-1]),
+        "fit_error": _number(np.sqrt(np.nanmean((fitted - counts.active) ** 2))),
+        "mean_active": _number(np.nanmean(counts.active)),
+        "effective_parameters": _number(fit.num_parameters),
         "reproduction_number": _number(fit.reproduction_number[-1]),
+        "reproduction_number_low": _number(fit.reproduction_number_low[-1]),
+        "reproduction_number_high": _number(fit.reproduction_number_high[-1]),
         "growth_rate": _number(growth),
         "doubling_days": _number(math.log(2) / growth) if growth else None,
         "peaks": [{"day": days[k], "active": _number(fitted[k])} for k in _peaks(fitted)],
@@ -58,6 +66,8 @@ def summary(fit: Any, counts: Counts, forecast: Any, notes: Sequence[str]) -> di
         "contact_level": _number(fit.contact_level[-1]),
         "best_contact_level": _number(fit.best_contact_level[-1]),
         "exploitability": _number(fit.exploitability),
+        "c_I": _number(fit.c_I),
+        "c_a": _number(fit.c_a),
         "diverged_at": fit.diverged_at,
         "assumptions": list(notes),
     }
@@ -67,12 +77,18 @@ def print_lines(found: dict[str, Any]) -> None:
     """Prints the summary."""
     first, last = found["first_day"], found["last_day"]
     print(f"{found['data']}: {found['num_days']} days, {first} to {last}")
-    print(f"fit            off by {found['fit_error']:.2%} (root mean square)")
+    print(
+        f"fit            off by {found['fit_error']:,.4g} cases (root mean square), "
+        f"{found['fit_error'] / found['mean_active']:.2%} of the mean; "
+        f"{found['effective_parameters']:.3g} effective parameters"
+    )
     growth, doubling = found["growth_rate"], found["doubling_days"]
     pace = ""
     if doubling is not None and abs(doubling) < 365:
         pace = f", {'doubles' if doubling > 0 else 'halves'} in {abs(doubling):.1f} days"
-    print(f"R_t            {found['reproduction_number']:.2f} on {last}")
+    low, high = found["reproduction_number_low"], found["reproduction_number_high"]
+    number = found["reproduction_number"]
+    print(f"R_t            {number:.2f} on {last} (90%: {low:.2f} to {high:.2f})")
     print(f"growth         {math.expm1(growth):+.1%} a day{pace}")
     for k, peak in enumerate(found["peaks"]):
         print(f"{'peaks' if not k else '':14} {peak['day']}  {peak['active']:,.0f}")
@@ -87,7 +103,7 @@ def print_lines(found: dict[str, Any]) -> None:
         f"contact level  {found['contact_level']:.2f} learnt, "
         f"{found['best_contact_level']:.2f} best response, on {last}"
     )
-    print(f"exploitability {found['exploitability']:.6g}")
+    print(f"exploitability {found['exploitability']:.6g} (a day of illness costs {found['c_I']:g})")
     print("what was assumed")
     for note in found["assumptions"]:
         print(textwrap.fill(note, 96, initial_indent="  - ", subsequent_indent="    "))
@@ -101,6 +117,9 @@ def save(folder: Path, fit: Any, counts: Counts, forecast: Any, found: dict[str,
         for name in (
             "active_fitted",
             "reproduction_number",
+            "reproduction_number_low",
+            "reproduction_number_high",
+            "gamma",
             "contact_level",
             "best_contact_level",
             "transmission",

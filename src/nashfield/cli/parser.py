@@ -234,10 +234,14 @@ def _fit(commands: Any) -> _Parser:
     add(
         "--gamma",
         type=_rate,
-        default=0.1,
         metavar="X",
         help="share of the active cases that recovers a day: active cases alone do not tell it "
-        "(default %(default)s)",
+        "(default 0.1, and 0.5 with --outbreak)",
+    )
+    add(
+        "--outbreak",
+        action="store_true",
+        help="one outbreak of some weeks in a closed place, where all who are ill are counted",
     )
     add("--seed", type=_count, default=0, metavar="N", help="of all random numbers")
     add("--out", metavar="DIR", help="folder, new or empty (default runs/epidemic-NUMBER)")

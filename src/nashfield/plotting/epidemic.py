@@ -31,11 +31,11 @@ def plot_epidemic(
 
     Active cases (as reported, fitted, and forecast with its band); events, if there are any; the
     reproduction number, with 1 marked; the contact level that was learnt beside the best response
-    to it; the rates. Beside them the last weeks once more, and in small print what was assumed.
+    to it; the rates. Beside them the last weeks of a long series once more, and in small print what
+    was assumed.
 
     Args:
-        fit: has active_fitted, reproduction_number, contact_level, best_contact_level,
-            transmission, all (D,), and gamma.
+        fit: what `nashfield.neural.epidemics.fit_epidemic` found.
         counts: that were fitted, D days.
         forecast: has median, low and high, (H,), for the days after the last one; None for none.
         inputs: events to show; only those that are 0 or 1 are drawn.
@@ -52,17 +52,20 @@ def plot_epidemic(
     grid = figure.add_gridspec(len(heights), 2, height_ratios=heights, width_ratios=[2.6, 1])
     panels = [figure.add_subplot(grid[0, 0])]
     panels += [figure.add_subplot(grid[k, 0], sharex=panels[0]) for k in range(1, len(heights))]
-    near = figure.add_subplot(grid[0, 1])
+    # A short series has no end to be shown apart.
+    near = figure.add_subplot(grid[0, 1]) if len(counts) > 2 * _NEAR else None
     _draw_cases(panels[0], fit, counts, forecast)
-    _draw_near(near, fit, counts, forecast)
-    _draw_notes(figure.add_subplot(grid[2 if lanes else 1 :, 1]), notes)
+    first_row = 0 if near is None else 2 if lanes else 1
+    _draw_notes(figure.add_subplot(grid[first_row:, 1]), notes)
     rest = panels[1:]
     if lanes:
         _draw_lanes(rest.pop(0), lanes)
-    _draw_number(rest[0], fit, counts)
+    _draw_number(rest[0], fit, counts, forecast)
     _draw_contact(rest[1], fit, counts)
     _draw_rates(rest[2], fit, counts)
-    for panel in (*panels, near):
+    if near is not None:
+        _draw_near(near, fit, counts, forecast)
+    for panel in (*panels, *([] if near is None else [near])):
         for _, spans in lanes:
             for first, last in spans:
                 panel.axvspan(first, last, color=_EVENT, alpha=0.07, linewidth=0, zorder=0)
@@ -71,7 +74,8 @@ def plot_epidemic(
         panel.spines[["top", "right"]].set_visible(False)
     end = counts.dates[-1] + (0 if forecast is None else len(forecast.median)) + 1
     _set_days(panels[0], counts.dates[0], end, 12)
-    _set_days(near, max(counts.dates[0], counts.dates[-1] - _NEAR), end, 6)
+    if near is not None:
+        _set_days(near, counts.dates[-1] - _NEAR, end, 6)
     for panel in panels[:-1]:
         panel.tick_params(labelbottom=False)
     figure.align_ylabels(panels)
@@ -88,11 +92,10 @@ def _set_days(ax: Axes, first: Any, last: Any, most: int) -> None:
 
 
 def _draw_cases(ax: Axes, fit: Any, counts: Counts, forecast: Any) -> None:
-    _draw_paths(ax, fit, counts, forecast, markersize=3.0)
+    _draw_paths(ax, fit, counts, forecast, markersize=3.0 if len(counts) > 2 * _NEAR else 7.0)
     ax.set_ylim(0, _top(counts, fit, forecast))
     ax.set_ylabel("active cases")
-    # Above the panel: within it any place may be where the epidemic peaks.
-    ax.legend(frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1, 1.0), fontsize="small")
+    _legend(ax)
     ax.set_title(f"{counts.dates[0]} to {counts.dates[-1]}", loc="left", fontsize="medium")
 
 
@@ -112,20 +115,23 @@ def _draw_paths(ax: Axes, fit: Any, counts: Counts, forecast: Any, markersize: f
     )
     ax.plot(days, fit.active_fitted, color=_FIT, linewidth=1.8, label="fit")
     if forecast is not None:
-        ahead = days[-1] + np.arange(1, len(forecast.median) + 1)
-        ax.fill_between(
-            ahead,
-            forecast.low,
-            forecast.high,
-            color=_FORECAST,
-            alpha=0.25,
-            linewidth=0,
-            label="90% of the forecasts",
+        ahead = _days_ahead(counts, forecast)
+        median, low, high = (
+            np.append(fit.active_fitted[-1], getattr(forecast, name))
+            for name in ("median", "low", "high")
         )
-        ax.plot(ahead, forecast.median, color=_FORECAST, linewidth=1.8, label="forecast")
+        ax.fill_between(
+            ahead, low, high, color=_FORECAST, alpha=0.25, linewidth=0, label="90% of the forecasts"
+        )
+        ax.plot(ahead, median, color=_FORECAST, linewidth=1.8, label="forecast")
     ax.yaxis.set_major_formatter("{x:,.0f}")
     ax.grid(True, axis="y", color="0.92")
     ax.set_axisbelow(True)
+
+
+def _days_ahead(counts: Counts, forecast: Any) -> np.ndarray:
+    """The last known day and those of the forecast, whose line begins where the fit ends."""
+    return counts.dates[-1] + np.arange(len(forecast.median) + 1)
 
 
 def _top(counts: Counts, fit: Any, forecast: Any, fitted: np.ndarray | None = None) -> float:
@@ -160,19 +166,31 @@ def _draw_lanes(ax: Axes, lanes: list[tuple[str, list[tuple[Any, Any]]]]) -> Non
     ax.spines["left"].set_visible(False)
 
 
-def _draw_number(ax: Axes, fit: Any, counts: Counts) -> None:
-    number = np.asarray(fit.reproduction_number, float)
+def _draw_number(ax: Axes, fit: Any, counts: Counts, forecast: Any) -> None:
+    days, number = counts.dates, np.asarray(fit.reproduction_number)
+    low, high = np.asarray(fit.reproduction_number_low), np.asarray(fit.reproduction_number_high)
     ax.axhline(1, color="0.2", linewidth=0.9)
-    ax.plot(counts.dates, number, color=_FIT, linewidth=1.5)
-    ax.fill_between(
-        counts.dates, 1, number, where=number > 1, color=_FORECAST, alpha=0.2, linewidth=0
-    )
-    ax.fill_between(counts.dates, 1, number, where=number < 1, color=_FIT, alpha=0.15, linewidth=0)
+    ax.fill_between(days, low, high, color=_FIT, alpha=0.2, linewidth=0)
+    ax.plot(days, number, color=_FIT, linewidth=1.5)
+    most = np.nanmax(number)
+    if forecast is not None:
+        ahead = _days_ahead(counts, forecast)
+        ahead_number, ahead_low, ahead_high = (
+            np.append(getattr(fit, name)[-1], getattr(forecast, name))
+            for name in (
+                "reproduction_number",
+                "reproduction_number_low",
+                "reproduction_number_high",
+            )
+        )
+        ax.fill_between(ahead, ahead_low, ahead_high, color=_FORECAST, alpha=0.25, linewidth=0)
+        ax.plot(ahead, ahead_number, color=_FORECAST, linewidth=1.5)
+        most = max(most, np.max(forecast.reproduction_number))
     ax.set_ylabel("$R_t$")
     style: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "fontsize": "x-small"}
-    ax.annotate("grows", (1.005, 1.08), color=_FORECAST, va="bottom", **style)
-    ax.annotate("shrinks", (1.005, 0.92), color=_FIT, va="top", **style)
-    ax.set_ylim(0, max(1.5, 1.1 * np.nanmax(number)))
+    ax.annotate("grows", (1.005, 1.08), color="0.3", va="bottom", **style)
+    ax.annotate("shrinks", (1.005, 0.92), color="0.3", va="top", **style)
+    ax.set_ylim(0, max(1.5, 1.2 * most))
 
 
 def _draw_contact(ax: Axes, fit: Any, counts: Counts) -> None:
@@ -187,17 +205,22 @@ def _draw_contact(ax: Axes, fit: Any, counts: Counts) -> None:
     )
     ax.set_ylim(0, 1.05)
     ax.set_ylabel("contact level")
-    ax.legend(frameon=False, ncols=2, loc="lower left", fontsize="small")
+    _legend(ax)
 
 
 def _draw_rates(ax: Axes, fit: Any, counts: Counts) -> None:
     rate = np.asarray(fit.transmission, float)
     ax.plot(counts.dates, rate, color=_RATE, linewidth=1.5, label="transmission")
-    gamma = np.broadcast_to(np.asarray(fit.gamma, float), rate.shape)
+    gamma = np.asarray(fit.gamma, float)
     ax.plot(counts.dates, gamma, color="0.3", linewidth=1.0, linestyle=":", label="recovery")
     ax.set_ylim(0, 1.15 * max(np.nanmax(rate), gamma.max()))
     ax.set_ylabel("rate a day")
-    ax.legend(frameon=False, ncols=2, loc="lower left", fontsize="small")
+    _legend(ax)
+
+
+def _legend(ax: Axes) -> None:
+    """Above the panel: within it any place may be where the epidemic peaks."""
+    ax.legend(frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1, 0.96), fontsize="small")
 
 
 def _events(inputs: DailyInputs | None) -> list[tuple[str, list[tuple[Any, Any]]]]:

@@ -38,7 +38,8 @@ def test_counts_are_read(file):
     np.testing.assert_array_equal(counts.active, [5, 6, 8])
     np.testing.assert_array_equal(counts.new, [2, 2, 4])
     np.testing.assert_array_equal(counts.removed, [0, 1, 3])
-    assert counts.notes == ("active cases: column active", "removed so far: removed")
+    wanted = "columns: active cases from active, new cases from new, removed so far from removed"
+    assert counts.notes == (wanted,)
 
 
 def test_names_of_columns_are_forgiven(file):
@@ -48,7 +49,8 @@ def test_names_of_columns_are_forgiven(file):
     np.testing.assert_array_equal(counts.active, [5, 6])
     np.testing.assert_array_equal(counts.new, [1, 2])
     np.testing.assert_array_equal(counts.removed, [3, 4])
-    assert "removed so far: Discharged-cum + Deaths cum" in counts.notes
+    assert "active cases from In Bed, new cases from Cases" in counts.notes[0]
+    assert counts.notes[0].endswith("removed so far from Discharged-cum + Deaths cum")
 
 
 @pytest.mark.parametrize("mark", [";", "\t"])
@@ -214,7 +216,7 @@ def test_what_is_wrong_with_inputs_is_named(file, text, message):
 def test_japan_as_the_ministry_counts():
     counts = counts_of(load("japan-national"), 126_146_099, start="2020-10-01", end="2021-10-03")
     assert isinstance(counts, Counts) and len(counts) == 368
-    assert "removed so far: discharged_cum + deaths_cum" in counts.notes
+    assert counts.notes[0].endswith("removed so far from discharged_cum + deaths_cum")
     smooth, trailing = centred_mean(counts.active), trailing_mean(counts.active)
     for low, high, peak, height, later in (
         ("2020-12", "2021-03", "2021-01-18", 67_101, "2021-01-21"),
@@ -231,5 +233,5 @@ def test_japan_as_the_ministry_counts():
 def test_vintage_and_other_columns_are_left_alone():
     path = Path(os.environ["NASHFIELD_DATA"]) / "japan_national_mhlw.csv"
     counts = read_counts(path, population=126_146_099, start="2021-01-01", end="2021-01-31")
-    assert counts.notes[0] == "active cases: column active_inpatient"
+    assert counts.notes[0].startswith("columns: active cases from active_inpatient, new cases from")
     assert np.isfinite(counts.new).all()

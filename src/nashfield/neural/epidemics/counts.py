@@ -113,10 +113,11 @@ def counts_of(
     active_name = _first(ACTIVE, known) if column is None else known.get(plain(column), "")
     notes: list[str] = []
     new = table[new_name] if new_name else None
+    read = [f"new cases from {new_name}"] if new_name else []
     if active_name:
         active = table[active_name]
-        notes.append(f"active cases: column {active_name}")
-        removed = _removed(table, known, notes)
+        read.insert(0, f"active cases from {active_name}")
+        removed = _removed(table, known, read, notes)
     elif new is not None and column is None:
         active_name = f"new cases ({new_name})"
         active, removed = _from_new(new, table, new_name or "")
@@ -130,6 +131,7 @@ def counts_of(
             f"{table.name}: there is no column {wanted} with numbers; there are "
             f"{', '.join(table.columns) or 'none'}"
         )
+    notes.insert(0, f"columns: {', '.join(read)}")
     seen = np.flatnonzero(np.isfinite(active))
     if not seen.size:
         raise DataError(f"{table.name}: {active_name} has no count that can be used")
@@ -163,7 +165,9 @@ def _from_new(new: np.ndarray, table: Table, name: str) -> tuple[np.ndarray, np.
     return np.where(spoilt | (days < WINDOW - 1), np.nan, active), before
 
 
-def _removed(table: Table, known: Mapping[str, str], notes: list[str]) -> np.ndarray | None:
+def _removed(
+    table: Table, known: Mapping[str, str], read: list[str], notes: list[str]
+) -> np.ndarray | None:
     """Those removed so far, as far as the columns give them."""
     names = [_first(REMOVED, known)]
     if names[0] is None:
@@ -175,7 +179,7 @@ def _removed(table: Table, known: Mapping[str, str], notes: list[str]) -> np.nda
     if np.mean(steps < 0) > 0.1:
         notes.append(f"{' + '.join(map(str, names))} falls too often for a running sum: not used")
         return None
-    notes.append(f"removed so far: {' + '.join(map(str, names))}")
+    read.append(f"removed so far from {' + '.join(map(str, names))}")
     return removed
 
 
