@@ -42,7 +42,7 @@ def test_catalogues(run, command, table):
     ("argv", "parts"),
     [
         (["slove"], ["unknown command 'slove'; did you mean 'solve'"]),
-        (["fly"], ["unknown command 'fly'; known are: check, games, paper, plot, simulate"]),
+        (["fly"], ["unknown command 'fly'; known are: check, datasets, fit, games, paper"]),
         (["solve", "left-right", "--iteratons", "3"], ["'--iteratons'; did you mean '--iterat"]),
         (["solve", "left-right", "--iter=3"], ["unknown option '--iter'"]),
         (["solve", "left-right", "again"], ["unknown argument 'again'"]),
