@@ -33,10 +33,15 @@ def infect(
         The susceptible, the infected, and how many were infected.
     """
     ill = jnp.sum(infected)
-    rise = transmission * (susceptible + ill) * duration
-    # Small differences of shares near 1 would be lost: the infected come first.
-    new = susceptible * ill * -jnp.expm1(-rise) / (susceptible * jnp.exp(-rise) + ill)
-    return susceptible - new, jnp.asarray(infected).at[0].add(new), new
+    together = susceptible + ill
+    fade = jnp.exp(-transmission * together * duration)
+    tiny = jnp.finfo(fade.dtype).tiny
+    share = susceptible / jnp.maximum(susceptible * fade + ill, tiny)
+    # Small differences of shares near 1 would be lost: the infected have a formula of their own.
+    new = share * ill * -jnp.expm1(-transmission * together * duration)
+    # Where nobody is ill nothing happens, and the quotient may be 0 / 0.
+    left = jnp.where(ill > 0, share * together * fade, susceptible)
+    return left, jnp.asarray(infected).at[0].add(new), new
 
 
 def recover(
@@ -67,7 +72,13 @@ def growth(
     transmission: Float[Array, ""],
     gamma: Float[Array, ""],
 ) -> Float[Array, ""]:
-    """Growth rate of S I, d log(S I) / dt."""
-    ill = jnp.sum(infected)
-    leaving = gamma * infected.shape[0] * infected[-1] / ill
-    return transmission * (susceptible - ill) - leaving
+    """Growth rate of the infected, d log I / dt = b S minus the share that leaves.
+
+    Args:
+        susceptible: share S.
+        infected: shares of the stages, whose sum is I.
+        transmission: b, per day.
+        gamma: see `recover`.
+    """
+    leaving = gamma * infected.shape[0] * infected[-1] / jnp.sum(infected)
+    return transmission * susceptible - leaving

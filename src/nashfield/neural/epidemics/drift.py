@@ -17,13 +17,14 @@ _GROWTH_SCALE, _LOG_SCALE = 15.0, 2.0
 class Drift(eqx.Module):
     """Where the logarithm of transmission is going.
 
-    With b the transmission, S and I the shares of the susceptible and the infected, r a trend:
+    With b the transmission, I the share of the infected, r a trend:
 
-        d log b = (r - response d log(S I)/dt) dt + noise,     dr = (push - reversion r) dt + noise.
+        d log b = (r - response d log(I)/dt) dt + noise,     dr = (push - reversion r) dt + noise.
 
-    At response 1 the trend is the growth rate of new cases: people have less contact as more are
-    ill, and when r has faded, as many fall ill every day as before. At response 0 transmission
-    follows a trend of its own; without trend and noise it is constant, as in the classical SIR.
+    At response 1 the trend is the growth rate of the risk of infection b I: people have less
+    contact as more are ill, and when r has faded, the risk stays as it is. At response 0
+    transmission follows a trend of its own; without trend and noise it is constant, as in the
+    classical SIR.
 
     Attributes:
         reversion: what the trend loses, per day.

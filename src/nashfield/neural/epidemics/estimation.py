@@ -89,32 +89,34 @@ def estimate(
     """
     known = series.until(last)
     model = EpidemicModel(settings, settings.drift)
-    passed = _pass(model, known, last)
-    loss, broke = jnp.asarray(jnp.nan, passed.means.dtype), jnp.asarray(-1)
+    dtype = jnp.result_type(float)
+    nowhere, yes = jnp.zeros((len(known.active), model.size), dtype), jnp.asarray(True)
+    loss, broke = jnp.asarray(jnp.nan, dtype), jnp.asarray(-1)
     if neural:
         counted = jnp.isfinite(known.active) | jnp.isfinite(known.new)
-        drift, loss, broke = teach(model, passed.means, known.inputs, counted, last, key=key)
+        states = _pass(model, known, last, nowhere, yes).means
+        drift, loss, broke = teach(model, states, known.inputs, counted, last, key=key)
         model = EpidemicModel(settings, drift)
-        passed = _pass(model, known, last)
-    means, covariances = smooth(passed)
 
     def improve(carry: tuple[Any, ...], count: Array) -> tuple[tuple[Any, ...], None]:
         means, covariances, likelihood, broke = carry
-        passed = _pass(model, known, last, means)
+        passed = _pass(model, known, last, means, count == 0)
         there, spreads = smooth(passed)
         # Gauss-Newton may swing: later steps go half the way.
-        whole = count < settings.num_iterations // 2
+        whole = count <= settings.num_iterations // 2
         there = jnp.where(whole, there, (means + there) / 2)
         fine = jnp.all(jnp.isfinite(there)) & jnp.all(jnp.isfinite(spreads))
         now = there, spreads, jnp.sum(passed.log_likelihoods)
+        keep = fine | (count == 0)
         kept = jax.tree.map(
-            lambda new, old: jnp.where(fine, new, old), now, (means, covariances, likelihood)
+            lambda new, old: jnp.where(keep, new, old), now, (means, covariances, likelihood)
         )
         here = settings.num_training * neural + count
         return (*kept, jnp.where((broke < 0) & ~fine, here, broke)), None
 
-    carry = means, covariances, jnp.sum(passed.log_likelihoods), broke
-    passes = jnp.arange(settings.num_iterations)
+    nothing = jnp.zeros((*nowhere.shape, model.size), dtype)
+    carry = nowhere, nothing, jnp.asarray(0.0, dtype), broke
+    passes = jnp.arange(settings.num_iterations + 1)
     means, covariances, likelihood, broke = jax.lax.scan(improve, carry, passes)[0]
     return Estimate(
         drift=model.drift,
@@ -127,22 +129,22 @@ def estimate(
     )
 
 
-def _pass(model: EpidemicModel, series: Series, last: Array, around: Array | None = None) -> Sweep:
+def _pass(model: EpidemicModel, series: Series, last: Array, around: Array, own: Array) -> Sweep:
     def step(vector: Array, day: Array) -> Array:
         # After the last known day time stands still: nobody looks there, and nothing overflows.
         return jnp.where(day < last, model.step(vector, series.inputs[day]), vector)
 
     seen, errors = model.seen(series.active, series.new, series.population)
-    first, covariance = model.first(series.active, series.new, series.population)
+    known = jnp.arange(len(seen)) <= last
     return sweep(
         step,
         lambda vector, day: model.look(vector, series.weekdays[day]),
         model.variances(),
-        seen,
+        jnp.where(known[:, None], seen, jnp.nan),
         errors,
-        first,
-        covariance,
+        *model.first(series.active, series.new, series.population),
         around,
+        own,
     )
 
 

@@ -97,7 +97,7 @@ class EpidemicFit(eqx.Module):
         settings = self.settings
         rate = float(settings.gamma)
         length = (
-            f"recovery is fixed: {rate:.3g} per day, an illness of {1 / rate:.3g} days in "
+            f"recovery is given: {rate:.3g} per day, an illness of {1 / rate:.3g} days in "
             f"{settings.num_stages} stages; active cases alone tell only the product of the rate "
             "of infection and the contact level"
         )

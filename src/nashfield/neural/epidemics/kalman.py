@@ -12,7 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from nashfield.typing import Array
 
@@ -53,7 +53,8 @@ def sweep(
     errors: Float[Array, "D M"],
     first: Float[Array, "X"],
     first_covariance: Float[Array, "X X"],
-    around: Float[Array, "D X"] | None = None,
+    around: Float[Array, "D X"],
+    own: Bool[Array, ""],
 ) -> Sweep:
     """Kalman's filter.
 
@@ -65,7 +66,8 @@ def sweep(
         errors: variances of `seen`.
         first: expected state on day 0, before anything is seen.
         first_covariance: of `first`.
-        around: the path around which the system is made linear; the filter's own if None.
+        around: the path around which the system is made linear.
+        own: whether the filter's own path is taken in its place.
     """
     size = first.shape[0]
     known = jnp.isfinite(seen)
@@ -73,7 +75,7 @@ def sweep(
 
     def advance(carry: tuple[Array, Array], day: Array) -> tuple[tuple[Array, Array], tuple]:
         mean, covariance = carry
-        base = mean if around is None else around[day - 1]
+        base = jnp.where(own, mean, around[day - 1])
         move = jax.jacfwd(step)(base, day - 1)
         mean = step(base, day - 1) + move @ (mean - base)
         covariance = move @ covariance @ move.T + jnp.diag(variances)
@@ -81,7 +83,7 @@ def sweep(
         mean = jnp.where(begins, first, mean)
         covariance = jnp.where(begins, first_covariance, covariance)
         predicted = mean, covariance
-        base = mean if around is None else around[day]
+        base = jnp.where(own, mean, around[day])
         looks = jnp.where(known[day][:, None], jax.jacfwd(look)(base, day), 0)
         expected = look(base, day) - looks @ base
         surprises, spreads, gains, likelihood = [], [], [], jnp.zeros((), mean.dtype)

@@ -12,6 +12,8 @@ from nashfield.neural.epidemics.kalman import root
 from nashfield.neural.epidemics.settings import EpidemicSettings
 from nashfield.typing import Array
 
+# Keeps the logarithm of nobody finite.
+_NOBODY = 1e-30
 # Shares below this are none: a logarithm needs something.
 _LEAST = 1e-12
 # The effects of the days of the week have the sum zero, as well as this.
@@ -124,7 +126,7 @@ class EpidemicModel(eqx.Module):
             trend=trend,
             slow_trend=now.slow_trend + (now.trend - now.slow_trend) / settings.slow_days,
             gamma=middle + settings.gamma_memory * (now.gamma - middle),
-            susceptible=jnp.log(susceptible),
+            susceptible=jnp.log(susceptible + _NOBODY),
             new=jnp.log(new + _LEAST),
             reporting=settings.reporting_memory * now.reporting,
             weekdays=now.weekdays,

@@ -77,7 +77,7 @@ class EpidemicSettings(eqx.Module):
     amplitude: Scalar = eqx.field(converter=scalar, default=0.003)
     penalty: Scalar = eqx.field(converter=scalar, default=0.3)
     learning_rate: Scalar = eqx.field(converter=scalar, default=0.05)
-    spread: Scalar = eqx.field(converter=scalar, default=1.0)
+    spread: Scalar = eqx.field(converter=scalar, default=1.5)
     first_in_stage_one: bool = False
     width: int = 8
     num_training: int = 100
