@@ -6,7 +6,7 @@ import jax
 from jaxtyping import PRNGKeyArray
 
 from nashfield.papers.report import Report
-from nashfield.papers.thoni2025 import calibration, earlier, exact, sound
+from nashfield.papers.thoni2025 import calibration, earlier, epidemics, exact, sound
 from nashfield.papers.thoni2025.sizes import QUICK, Sizes
 
 TITLE = (
@@ -34,4 +34,6 @@ def run(sizes: Sizes, *, key: PRNGKeyArray, tell: Callable[[str], None]) -> Repo
     more, pictures = sound.play(sizes, key=keys[2], tell=tell)
     rows += more
     rows += calibration.play(sizes, key=keys[3], tell=tell)
+    more, drawn = epidemics.play(sizes, key=keys[4], tell=tell)
+    rows, pictures = rows + more, pictures | drawn
     return Report(TITLE, tuple(rows), pictures, "mean -/+ deviation over seeds")

@@ -26,4 +26,4 @@ class Sizes:
     num_samples: int = 1000
 
 
-QUICK = Sizes(3, 1, (), 1, 1, 1, 500)
+QUICK = Sizes(3, 1, (), 1, 5, 1, 500)

@@ -18,8 +18,8 @@ from nashfield.papers.thoni2025.data import EL_FAROL, MEETING, Groups, distance
 from nashfield.papers.thoni2025.sizes import Sizes
 from nashfield.plotting.canvas import PALETTE
 
-# Agents that a law is known by.
-_NUM_SAMPLES = 25_200
+# Agents that a law is known by, and where two learnt laws are compared.
+_NUM_SAMPLES, _NUM_COMPARED = 25_200, 100_800
 # Mean distance of the training points from their law, by number of games, as on the sheet.
 FLOORS = {1: 0.241, 3: 0.144, 10: 0.078, 30: 0.047, 100: 0.025}
 
@@ -69,11 +69,15 @@ def trial(game: DifferentialGame, data: Groups, num_games: int, *, key: PRNGKeyA
 
 
 def last_turn(
-    model: NeuralMeanFieldGame, num_agents: int, *, key: PRNGKeyArray
+    model: NeuralMeanFieldGame,
+    num_agents: int,
+    *,
+    num_samples: int = _NUM_SAMPLES,
+    key: PRNGKeyArray,
 ) -> Float[np.ndarray, "n"]:
-    """States at the end of as many crowds as make 25,200 agents."""
+    """States at the end of as many crowds as make `num_samples` agents."""
     end = [float(model.game.duration)]
-    keys = jax.random.split(key, -(-_NUM_SAMPLES // num_agents))
+    keys = jax.random.split(key, -(-num_samples // num_agents))
     crowds = [model.simulate(key, num_agents=num_agents, times=end) for key in keys]
     return np.concatenate([np.asarray(crowd, float).ravel() for crowd in crowds])
 
@@ -157,7 +161,10 @@ def _sizes_rows(trials: list[Trial], key: PRNGKeyArray) -> list[Row]:
     pairs: dict[tuple[int, int], list[float]] = {(420, 4200): [], (42, 420): []}
     for seed, t in enumerate(trials):
         keys = jax.random.split(jax.random.fold_in(key, seed), 3)
-        laws = {n: last_turn(t.model, n, key=k) for n, k in zip((42, 420, 4200), keys, strict=True)}
+        laws = {
+            n: last_turn(t.model, n, num_samples=_NUM_COMPARED, key=k)
+            for n, k in zip((42, 420, 4200), keys, strict=True)
+        }
         for pair, apart in pairs.items():
             apart.append(distance(laws[pair[0]], laws[pair[1]]))
     most = {(420, 4200): 0.01, (42, 420): 0.07}
