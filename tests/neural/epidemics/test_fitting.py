@@ -70,7 +70,7 @@ def test_constant_rates_are_found():
     )
     model = EpidemicModel(frozen, PrescribedDrift(0.0, 0.0))
     start, _ = model.first(jnp.full(25, 20.0), jnp.full(25, jnp.nan), jnp.asarray(1e3))
-    start = start.at[0].set(np.log(0.6)).at[3].set(np.log(0.25))
+    start = jnp.asarray(start).at[0].set(np.log(0.6)).at[3].set(np.log(0.25))
     path = model.unpack(model.path(start, jnp.zeros((24, 0))))
     active = 1e3 * np.exp(np.concatenate([[np.log(0.02)], path.active]))
     counts = Counts(np.datetime64("2020-01-01") + np.arange(25), active, 1e3)

@@ -23,12 +23,15 @@ def observations():
 
 
 def run(seen, around=None):
-    path = jnp.zeros((DAYS, 3)) if around is None else around
     return sweep(
         lambda x, day: jnp.asarray(MOVE) @ x,
         lambda x, day: jnp.asarray(LOOK) @ x,
-        *(jnp.asarray(x) for x in (VARIANCES, seen, np.tile(ERRORS, (DAYS, 1)), FIRST, SPREAD)),
-        path,
+        jnp.asarray(VARIANCES),
+        jnp.asarray(seen),
+        jnp.asarray(np.tile(ERRORS, (DAYS, 1))),
+        jnp.asarray(FIRST),
+        jnp.asarray(SPREAD),
+        jnp.zeros((DAYS, 3)) if around is None else around,
         jnp.asarray(around is None),
     )
 
