@@ -1,7 +1,6 @@
 """Games of agents that follow the gradient of their cost: what the base class makes of a cost."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -103,8 +102,8 @@ def test_a_game_without_its_parts_cannot_be_made(missing):
     parts = {name: getattr(Drawn, name) for name in ("cost", "statistic", "initial")}
     del parts[missing]
     parts["__annotations__"] = {
-        **{name: Scalar for name in ("duration", "nu", "common_noise")},
-        **{name: int for name in ("horizon", "state_dim", "control_dim")},
+        **dict.fromkeys(("duration", "nu", "common_noise"), Scalar),
+        **dict.fromkeys(("horizon", "state_dim", "control_dim"), int),
     }
     incomplete = type("Incomplete", (DifferentialGame,), parts)
     with pytest.raises(TypeError, match=missing):

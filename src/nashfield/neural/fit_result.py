@@ -12,8 +12,11 @@ import numpy as np
 from jaxtyping import Float
 
 from nashfield import record, storage
+from nashfield.games.differential import DifferentialGame
 from nashfield.neural.losses import AbstractLoss
 from nashfield.neural.model import NeuralMeanFieldGame
+from nashfield.neural.networks import Look
+from nashfield.policies.network import Network
 from nashfield.storage import RunFolderError
 
 _COLUMNS = ("step", "loss")
@@ -61,12 +64,16 @@ class Fit:
         return cls(model, np.inf, 0, empty, np.zeros(0), repr(loss), folder=folder)
 
     def with_look(self, model: NeuralMeanFieldGame, step: int, loss: float) -> tuple["Fit", bool]:
-        """After a look at `model`, and whether it is the best so far; kept in the folder."""
+        """After a look at `model`, and whether it is the best so far; kept in the folder.
+
+        The game stays the one that was given, in its own precision.
+        """
         row = {"step": step, "loss": loss}
         history = {name: np.append(self.history[name], row[name]) for name in _COLUMNS}
         better = loss < self.best_loss
         found = dataclasses.replace(self, history=history)
         if better:
+            model = eqx.tree_at(lambda m: m.game, model, self.model.game)
             found = dataclasses.replace(found, model=model, best_loss=loss, best_step=step)
         if self.folder is not None:
             found._write(self.folder)
@@ -84,13 +91,10 @@ class Fit:
             RuntimeWarning,
             stacklevel=4,
         )
-        found = dataclasses.replace(self, diverged_at=step)
-        if self.folder is not None:
-            found._write(self.folder)
-        return found
+        return dataclasses.replace(self, diverged_at=step)
 
     def finished(self, seconds: float) -> "Fit":
-        """After the last step."""
+        """After the last step, or the one that led nowhere."""
         found = dataclasses.replace(self, seconds=seconds)
         if self.folder is not None:
             found._write(self.folder)
@@ -111,7 +115,7 @@ class Fit:
             "kind": "neural-fit",
             "game": spec,
             "loss": self.loss,
-            "networks": {name: _widths(getattr(self.model, name)) for name in _NETWORKS},
+            "networks": {name: _form(getattr(self.model, name)) for name in _NETWORKS},
             "num_inputs": self.model.num_inputs,
             "best_loss": self.best_loss if np.isfinite(self.best_loss) else None,
             "best_step": self.best_step,
@@ -147,11 +151,13 @@ class Fit:
         game = record.rebuild_game(folder, config) if game is None else game
         if game is None:
             raise RunFolderError(f"{folder}: the game is from a user's own file: pass game=...")
+        if not isinstance(game, DifferentialGame):
+            raise RunFolderError(f"{folder}: {type(game).__name__} is no DifferentialGame")
         try:
-            widths, num_inputs = config["networks"], config["num_inputs"]
-            shapes = {name: None if w is None else tuple(w) for name, w in widths.items()}
+            num_inputs, forms = config["num_inputs"], config["networks"]
+            networks = {name: _network(game, num_inputs, forms[name]) for name in _NETWORKS}
             model = NeuralMeanFieldGame(
-                game, num_inputs=num_inputs, key=jax.random.key(0), **shapes
+                game, num_inputs=num_inputs, key=jax.random.key(0), **networks
             )
             old = jax.tree.leaves(_learnt(model))
             new = [jnp.asarray(arrays[f"leaf_{i}"]) for i in range(len(old))]
@@ -181,6 +187,20 @@ def _learnt(model: NeuralMeanFieldGame) -> Any:
     return (model.drift, model.diffusion, model.look, model.unit)
 
 
-def _widths(network: Any) -> list[int] | None:
-    """The hidden layers."""
-    return None if network is None else [len(bias) for bias in network.biases[:-1]]
+def _form(network: Network | None) -> dict[str, Any] | None:
+    """All but the weights."""
+    if network is None:
+        return None
+    hidden = [len(bias) for bias in network.biases[:-1]]
+    return {"hidden": hidden, "activation": network.activation}
+
+
+def _network(game: Any, num_inputs: int, form: dict[str, Any] | None) -> Network | None:
+    """One of that form, with any weights."""
+    if form is None:
+        return None
+    if form["activation"] not in ("tanh", "relu"):
+        raise ValueError(f"there is no activation {form['activation']!r}")
+    num_features = Look.plain(game, num_inputs).scale.shape[0]
+    widths = (num_features, *form["hidden"], game.state_dim)
+    return Network.draw(widths, activation=form["activation"], key=jax.random.key(0))

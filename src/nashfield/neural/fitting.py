@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -50,8 +51,8 @@ def fit(
 
     Every step draws some of the observed games, simulates crowds with fresh noise for every agent
     and step, and follows the gradient of the loss through the simulation (discretise, then
-    optimise), by Adam. Agents of all crowds in a step are pooled: games differ by chance alone,
-    unless their inputs do. Every `look_every` steps the loss is taken of 20 fresh
+    optimise), by Adam. Agents of all crowds in a step are pooled, as games differ by chance alone;
+    where each game has inputs of its own, every game is compared with crowds of its own. Every `look_every` steps the loss is taken of 20 fresh
     crowds by common random numbers; the weights with the least are returned. All arithmetic is in
     single precision.
 
@@ -59,12 +60,14 @@ def fit(
         model: what to begin with, such as NeuralMeanFieldGame(game, key=key).
         observations: `Observations`, or states of the last turn, (G, N, D) or (G, N).
         loss: what to minimise; if None Wasserstein(power=2) on the line, where it sees tails, and
-            EnergyDistance() elsewhere.
+            EnergyDistance() elsewhere and where games have inputs of their own, as it is right on
+            average for few agents too.
         validation: other observations, by which looks judge; the same ones if None.
         num_steps: of Adam, at most.
         batch_size: observed games a step, at most.
         num_crowds: simulated crowds a step; None for as many as games, and 10 at least, where the
-            loss pairs no agents and starts were not seen.
+            loss pairs no agents and starts were not seen; a multiple of the games of a step where
+            these have inputs of their own.
         learning_rate: at first; falls to 2% of that along a cosine.
         look_every: steps between looks.
         patience: looks without a better one, after which the fit ends; None for no end before
@@ -85,8 +88,8 @@ def fit(
             the loss.
         RunFolderError: the folder is not empty, or cannot be written to.
     """
-    loss = _default_loss(model) if loss is None else loss
     seen = _observations(model, observations, "observations")
+    loss = _default_loss(model, seen) if loss is None else loss
     judged = seen if validation is None else _observations(model, validation, "validation")
     for name, value in (("num_steps", num_steps), ("batch_size", batch_size)):
         check_size(name, value)
@@ -99,7 +102,8 @@ def fit(
     _check_loss(loss, seen, crowds, batch)
     _check_loss(loss, judged, look_crowds(loss, judged), judged.num_games)
     begin_key, look_key, step_key = jax.random.split(key, 3)
-    model = standardised(single(model), seen, begin_key)
+    game = model.game
+    model = standardised(single(model), single(seen), begin_key)
     training = Training(
         model=model,
         loss=single(loss),
@@ -115,7 +119,7 @@ def fit(
         seen_start=seen.from_the_start,
         judged_start=judged.from_the_start,
     )
-    result = Fit.begin(model, loss, folder)
+    result = Fit.begin(eqx.tree_at(lambda m: m.game, model, game), loss, folder)
     report = ProgressReport(num_steps, progress, work="fitting", number="loss")
     return _train(training, result, num_steps, patience, report)
 
@@ -143,7 +147,7 @@ def _train(
             result = result.with_losses(losses)
             if not np.isfinite(losses).all():
                 diverged = done + int(np.argmin(np.isfinite(losses)))
-                return result.diverged(diverged)
+                return result.diverged(diverged).finished(time.perf_counter() - start)
     finally:
         report.close()
 
@@ -156,19 +160,28 @@ def _observations(model: NeuralMeanFieldGame, given: Any, name: str) -> Observat
     return given
 
 
-def _default_loss(model: NeuralMeanFieldGame) -> AbstractLoss:
-    return Wasserstein(power=2.0) if model.game.state_dim == 1 else EnergyDistance()
+def _default_loss(model: NeuralMeanFieldGame, seen: Observations) -> AbstractLoss:
+    pooled_on_the_line = model.game.state_dim == 1 and not seen.apart
+    return Wasserstein(power=2.0) if pooled_on_the_line else EnergyDistance()
 
 
 def _num_crowds(loss: AbstractLoss, seen: Observations, batch: int, given: int | None) -> int:
     if given is not None:
         check_size("num_crowds", given)
+        if seen.apart and given % batch:
+            raise ParameterError(
+                f"num_crowds must be a multiple of the {batch} games of a step, as each game has "
+                f"inputs of its own, not {given}"
+            )
         return given
-    return batch if loss.paired or seen.from_the_start else max(batch, _LEAST_CROWDS)
+    if loss.paired or seen.from_the_start:
+        return batch
+    return batch * -(-_LEAST_CROWDS // batch) if seen.apart else max(batch, _LEAST_CROWDS)
 
 
 def _check_loss(loss: AbstractLoss, seen: Observations, crowds: int, games: int) -> None:
-    num_agents = seen.states.shape[2]
-    loss.check(crowds * num_agents, games * num_agents, seen.states.shape[-1])
+    num_agents, groups = seen.states.shape[2], games if seen.apart else 1
+    sizes = crowds * num_agents // groups, games * num_agents // groups
+    loss.check(*sizes, seen.states.shape[-1])
     if seen.from_the_start and len(seen.times) < 2:
         raise ParameterError("observations at time 0 alone say nothing of how crowds move")

@@ -113,7 +113,8 @@ class MMD(AbstractLoss):
     Source: Gretton et al. (2012), "A kernel two-sample test", eq. 3.
 
     Attributes:
-        bandwidths: (B,) the h, in shares of the observed crowd's root mean squared distance.
+        bandwidths: (B,) the h, in shares of the observed crowd's root mean squared distance (of 1
+            where all agree).
     """
 
     bandwidths: Float[Array, "B"] = eqx.field(converter=array, default=(0.2, 0.5, 1.0, 2.0))
@@ -125,6 +126,7 @@ class MMD(AbstractLoss):
         """See `AbstractLoss`."""
         centred = observed - jnp.mean(observed, 0)
         unit = 2 * jnp.mean(jnp.sum(centred**2, -1))
+        unit = jnp.where(unit > 0, unit, 1)
         widths = jnp.asarray(self.bandwidths, unit.dtype) ** 2 * unit
 
         def kernel(x: Array, y: Array) -> Array:

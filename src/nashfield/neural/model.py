@@ -142,6 +142,11 @@ class NeuralMeanFieldGame(AbstractDiffusion):
         game = self.game
         times = self.times() if times is None else _checked_times(game, times)
         check_inputs(self, inputs)
+        if inputs is not None and np.ndim(inputs.values) == 3:
+            raise ParameterError(
+                "a simulation has the inputs of one game, with values (L, I), not "
+                f"{np.shape(inputs.values)}: pass Inputs(inputs.times, inputs.values[game])"
+            )
         if start is not None and np.shape(start) != (num_agents, game.state_dim):
             raise ParameterError(
                 f"start must have shape (num_agents, state_dim) = {(num_agents, game.state_dim)}, "

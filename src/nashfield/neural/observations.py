@@ -99,6 +99,11 @@ class Observations(eqx.Module):
         return self.states.shape[0]
 
     @property
+    def apart(self) -> bool:
+        """Whether each game has inputs of its own, so that games differ by more than chance."""
+        return self.inputs is not None and np.ndim(self.inputs.values) == 3
+
+    @property
     def from_the_start(self) -> bool:
         """Whether it was seen where crowds start."""
         return bool(self.times[0] == 0)

@@ -120,7 +120,8 @@ def _loss_of(
     started: bool,
     key: PRNGKeyArray,
 ) -> Float[Array, ""]:
-    """Mean over times of the loss between `crowds` simulated crowds and the games."""
+    """Mean over times of the loss between `crowds` simulated crowds and the games; of each game
+    where games are apart."""
     states = jnp.asarray(seen.states)[games]
     times = jnp.asarray(seen.times)
     num_agents = states.shape[2]
@@ -139,13 +140,20 @@ def _loss_of(
 
     keys = jax.random.split(key, crowds)
     crowd = jax.vmap(simulate)(places, starts, keys)
-    pooled = (jnp.moveaxis(x, 1, 0)[first:] for x in (crowd, states))
-    simulated, observed = (x.reshape(x.shape[0], -1, x.shape[-1]) for x in pooled)
-    return jnp.mean(jax.vmap(loss)(simulated, observed))
+    # Pooled, crowds would not say which game is whose: games with inputs of their own are compared
+    # one by one.
+    groups = states.shape[0] if seen.apart else 1
+
+    def pool(x: Any) -> Float[Array, "..."]:
+        x = jnp.moveaxis(x[:, first:], 0, 1)  # times, crowds, agents, dimensions
+        x = x.reshape(x.shape[0], -1, groups, *x.shape[2:])
+        return jnp.moveaxis(x, 2, 1).reshape(x.shape[0] * groups, -1, x.shape[-1])
+
+    return jnp.mean(jax.vmap(loss)(pool(crowd), pool(states)))
 
 
 def _inputs_of(seen: Observations, game: Any) -> Inputs | None:
-    if seen.inputs is None or np.ndim(seen.inputs.values) == 2:
+    if seen.inputs is None or not seen.apart:
         return seen.inputs
     return dataclasses.replace(seen.inputs, values=jnp.asarray(seen.inputs.values)[game])
 

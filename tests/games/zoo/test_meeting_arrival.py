@@ -1,5 +1,6 @@
 """When to arrive at a meeting, played turn by turn; beside NumPy and densities by quadrature."""
 
+import itertools
 import re
 
 import jax
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.optimize import brentq
-from scipy.stats import norm, t as student
+from scipy.stats import norm
+from scipy.stats import t as student
 
 import nashfield as nf
 from nashfield.dynamics.diffusions import GradientPlay, roll_crowd
@@ -69,7 +71,7 @@ def stationary_quantile(level, nu, begins):
 
     def below(x):
         places = [low, *(k for k in kinks if k < x), x]
-        return sum(quad(density, a, b, epsabs=1e-13)[0] for a, b in zip(places, places[1:]))
+        return sum(quad(density, a, b, epsabs=1e-13)[0] for a, b in itertools.pairwise(places))
 
     total = below(high)
     return brentq(lambda x: below(x) / total - level, low, high, xtol=1e-11)
