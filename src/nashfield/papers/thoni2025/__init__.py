@@ -6,7 +6,7 @@ import jax
 from jaxtyping import PRNGKeyArray
 
 from nashfield.papers.report import Report
-from nashfield.papers.thoni2025 import calibration, earlier, epidemics, exact, sound
+from nashfield.papers.thoni2025 import calibration, earlier, epidemics, exact, school, sound
 from nashfield.papers.thoni2025.sizes import QUICK, Sizes
 
 TITLE = (
@@ -35,5 +35,7 @@ def run(sizes: Sizes, *, key: PRNGKeyArray, tell: Callable[[str], None]) -> Repo
     rows += more
     rows += calibration.play(sizes, key=keys[3], tell=tell)
     more, drawn = epidemics.play(sizes, key=keys[4], tell=tell)
+    rows, pictures = rows + more, pictures | drawn
+    more, drawn = school.play(key=keys[4], tell=tell)
     rows, pictures = rows + more, pictures | drawn
     return Report(TITLE, tuple(rows), pictures, "mean -/+ deviation over seeds")
