@@ -1,8 +1,8 @@
 """Japan's epidemic: forecasts beside yardsticks, and hidden peaks.
 
 Counts are those of the ministry's last vintage, raw; a forecast sees nothing after its origin. The
-settings of the model were chosen on origins of June to November 2020. Its form was not: while it was
-built, scores of the later origins were looked at.
+settings of the model were chosen on origins of June to November 2020. Its form was not: while it
+was built, scores of the later origins were looked at.
 """
 
 import dataclasses
