@@ -52,9 +52,10 @@ def fit(
     Every step draws some of the observed games, simulates crowds with fresh noise for every agent
     and step, and follows the gradient of the loss through the simulation (discretise, then
     optimise), by Adam. Agents of all crowds in a step are pooled, as games differ by chance alone;
-    where each game has inputs of its own, every game is compared with crowds of its own. Every `look_every` steps the loss is taken of 20 fresh
-    crowds by common random numbers; the weights with the least are returned. All arithmetic is in
-    single precision.
+    where each game has inputs of its own, every game is compared with crowds of its own. Every
+    `look_every` steps the loss is taken of at least 60 fresh crowds, by common random numbers and
+    at a running mean of the weights; those with the least are returned. All arithmetic is in single
+    precision.
 
     Args:
         model: what to begin with, such as NeuralMeanFieldGame(game, key=key).

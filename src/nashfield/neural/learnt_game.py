@@ -7,14 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, PRNGKeyArray
 
-from nashfield.checks import check_size
 from nashfield.controls import AbstractControl
 from nashfield.games.continuous import ContinuousGame
 from nashfield.games.views import AbstractView
 from nashfield.mean_fields import AbstractMeanField, Flow
 from nashfield.metrics.certificates import Certificate
 from nashfield.metrics.exploitability import exploitability
-from nashfield.neural.model import NeuralMeanFieldGame, check_inputs
 from nashfield.neural.networks import crowd_moments
 from nashfield.neural.observations import Inputs
 from nashfield.results import GameError
@@ -37,7 +35,7 @@ class FrozenCrowd(AbstractView):
     @classmethod
     def among(
         cls,
-        model: NeuralMeanFieldGame,
+        model: Any,
         states: Float[Array, "T1 N D"],
         inputs: Inputs | None,
     ) -> "FrozenCrowd":
@@ -143,33 +141,18 @@ class LearntGame(ContinuousGame):
 
 
 def learnt_exploitability(
-    model: NeuralMeanFieldGame,
+    model: Any,
     *,
     inputs: Inputs | None = None,
     num_agents: int = 2000,
     num_cells: int | None = None,
     key: PRNGKeyArray,
 ) -> Certificate:
-    """What an agent of the learnt crowd would gain by an optimal drift while the crowd stays.
-
-    The crowd is simulated once and frozen. An agent keeps its learnt diffusion, pays what the game
-    says, c + |a|^2 / 2 per unit of time, and chooses its drift a; on a grid of states, against the
-    drift of the model.
-
-    Args:
-        model: the game and what was learnt.
-        inputs: exogenous ones.
-        num_agents: of the frozen crowd.
-        num_cells: of the grid, along each dimension; see `exploitability`.
-        key: of the crowd.
+    """See `NeuralMeanFieldGame.exploitability`, whose model this is.
 
     Raises:
-        GameError: agents share a common noise (no crowd is frozen then), or what
-            `exploitability` raises.
-        ParameterError: num_agents is no size, or inputs do not fit.
+        GameError: agents share a common noise.
     """
-    check_size("num_agents", num_agents)
-    check_inputs(model, inputs)
     if float(model.game.common_noise) > 0:
         raise GameError(
             f"{type(model.game).__name__} has common noise: its crowd takes another way every "

@@ -7,12 +7,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, PRNGKeyArray
 
 from nashfield.checks import check_size
 from nashfield.dynamics.diffusions import AbstractDiffusion, Speeds, roll_crowd
 from nashfield.games.differential import DifferentialGame
+from nashfield.neural.gradient_play import gradient_play
+from nashfield.neural.learnt_game import learnt_exploitability
 from nashfield.neural.networks import Look, raw_features
 from nashfield.neural.observations import Inputs
 from nashfield.policies.network import Network
@@ -162,9 +163,26 @@ class NeuralMeanFieldGame(AbstractDiffusion):
         num_cells: int | None = None,
         key: PRNGKeyArray,
     ) -> Any:
-        """How far the learnt crowd is from Nash; see `neural.learnt_game.learnt_exploitability`."""
-        from nashfield.neural.learnt_game import learnt_exploitability
+        """What an agent of the learnt crowd would gain by an optimal drift while the crowd stays.
 
+        The crowd is simulated once and frozen. An agent keeps its learnt diffusion, pays what the
+        game says, c + |a|^2 / 2 per unit of time, and chooses its drift a; on a grid of states,
+        against the drift of the model.
+
+        Args:
+            inputs: exogenous ones.
+            num_agents: of the frozen crowd.
+            num_cells: of the grid, along each dimension; see `nashfield.exploitability`.
+            key: of the crowd.
+
+        Returns:
+            A `Certificate`, with value, error and method.
+
+        Raises:
+            GameError: agents share a common noise (no crowd is frozen then), or what
+                `nashfield.exploitability` raises.
+            ParameterError: num_agents is no size, or inputs do not fit.
+        """
         return learnt_exploitability(
             self, inputs=inputs, num_agents=num_agents, num_cells=num_cells, key=key
         )
@@ -191,44 +209,6 @@ class NeuralMeanFieldGame(AbstractDiffusion):
             num_steps=self.game.horizon,
             key=key,
         )
-
-
-def gradient_play(
-    game: DifferentialGame,
-    t: Float[Array, ""],
-    states: Float[Array, "N D"],
-    statistic: Any,
-    diffusion: Float[Array, "N D"],
-) -> Float[Array, "N D"]:
-    """The game's drift, with derivatives that see the kinks of its cost.
-
-    Where a cost has a kink its gradient jumps, and the derivative of a jump is 0 almost everywhere:
-    training would not notice that agents are driven back to the kink. Noise carries agents across
-    it, so derivatives are central differences as wide as the noise of a step.
-    """
-    still = jax.lax.stop_gradient
-    flat, unravel = ravel_pytree(statistic)
-    width = still(jnp.sqrt(jnp.asarray(game.dt, states.dtype)) * jnp.mean(diffusion))
-    width = jnp.maximum(width, jnp.finfo(states.dtype).eps ** 0.5)
-
-    def at(x: Array, shift: Array, seen: Array) -> Array:
-        return game.drift(t, still(x) + shift[: game.state_dim], unravel(seen))
-
-    def agent(x: Array) -> Array:
-        size = game.state_dim + len(flat)
-        steps = width * jnp.eye(size, dtype=states.dtype)
-
-        def slope(step: Array) -> Array:
-            seen = step[game.state_dim :]
-            ahead, behind = at(x, step, still(flat) + seen), at(x, -step, still(flat) - seen)
-            return (ahead - behind) / (2 * width)
-
-        moved = jnp.concatenate([jnp.asarray(x), jnp.asarray(flat, x.dtype)])
-        slopes = still(jax.vmap(slope)(steps))
-        value = still(at(x, jnp.zeros(size, x.dtype), flat))
-        return value + (moved - still(moved)) @ slopes
-
-    return jax.vmap(agent)(jnp.asarray(states))
 
 
 class _WithInputs(AbstractDiffusion):

@@ -6,7 +6,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from nashfield.neural.losses import AbstractLoss
@@ -120,8 +119,7 @@ def _loss_of(
     started: bool,
     key: PRNGKeyArray,
 ) -> Float[Array, ""]:
-    """Mean over times of the loss between `crowds` simulated crowds and the games; of each game
-    where games are apart."""
+    """Mean over times of the loss between simulated crowds and games; over games if apart."""
     states = jnp.asarray(seen.states)[games]
     times = jnp.asarray(seen.times)
     num_agents = states.shape[2]
