@@ -54,3 +54,10 @@ def test_errors(run, fails):
     fails(run("datasets", "boarding-scool"), "unknown dataset", "did you mean 'boarding-school'?")
     fails(run("datasets", "fetch", "x"), "unknown dataset 'x'; known are: boarding-school")
     fails(run("datasets", "--dat", "x"), "unknown option '--dat'; did you mean '--data'")
+
+
+def test_a_folder_that_is_not_there_is_named(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("NASHFIELD_DATA", str(tmp_path / "gone"))
+    status, _, err = run("datasets")
+    assert status == 0 and f"NASHFIELD_DATA: there is no folder {tmp_path / 'gone'}" in err
+    assert "--data: there is no folder away" in run("datasets", "--data", "away")[2]

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from nashfield.cli.parser import UsageError
@@ -18,6 +19,7 @@ def main(args: argparse.Namespace) -> int:
         for name in args.names:
             print(fetch(name, tell=lambda line: print(line, file=sys.stderr, flush=True)))
         return 0
+    _tell_of_no_folder(args.data)
     names = [args.action, *args.names] if args.action else sorted(DATASETS)
     entries = [_entry(find_dataset(name), args.data) for name in names]
     if args.json:
@@ -25,6 +27,16 @@ def main(args: argparse.Namespace) -> int:
         return 0
     print("\n\n".join(map(_page, entries)))
     return 0
+
+
+def _tell_of_no_folder(data: str | None) -> None:
+    """A folder that is not there holds no copies: easily overlooked."""
+    from nashfield.datasets.cache import data_folder
+
+    folder = Path(data).expanduser() if data is not None else data_folder()
+    if folder is not None and not folder.is_dir():
+        origin = "NASHFIELD_DATA" if data is None else "--data"
+        print(f"nashfield: warning: {origin}: there is no folder {folder}", file=sys.stderr)
 
 
 def _entry(dataset: Any, data: str | None) -> dict[str, Any]:

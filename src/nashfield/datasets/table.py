@@ -11,6 +11,8 @@ import numpy as np
 
 from nashfield.results import NashfieldError
 
+# 5,328 or 5'328: a number to a person, but not to a program.
+_GROUPED = re.compile(r"[+-]?\d{1,3}([,.' \u00a0\u202f]\d{3})+")
 _DATE = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
 
 
@@ -177,7 +179,7 @@ def plain(label: str) -> str:
 
 
 def _has_number(cells: list[tuple[int, str]]) -> bool:
-    return any(_number(cell) is not None for _, cell in cells)
+    return any(_number(cell) is not None or _GROUPED.fullmatch(cell) for _, cell in cells)
 
 
 def _number(cell: str) -> float | None:
@@ -195,6 +197,8 @@ def _numbers(cells: list[tuple[int, str]], label: str, name: str) -> np.ndarray:
             continue
         value = _number(cell)
         if value is None or not np.isfinite(value):
-            raise DataError(f"{name}: line {line}, column {label}: {cell!r} is not a number")
+            bare = re.sub(r"[^\d+-]", "", cell)
+            hint = f"; write {bare}, without separators" if _GROUPED.fullmatch(cell) else ""
+            raise DataError(f"{name}: line {line}, column {label}: {cell!r} is not a number{hint}")
         values[k] = value
     return values

@@ -14,7 +14,7 @@ from nashfield.neural.epidemics import (
     read_inputs,
     trailing_mean,
 )
-from nashfield.neural.epidemics.counts import counts_of
+from nashfield.neural.epidemics.counts import check_cases, counts_of
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("NASHFIELD_DATA"), reason="NASHFIELD_DATA names no folder of local copies"
@@ -103,10 +103,13 @@ def test_new_cases_alone_count_as_active_for_ten_days_and_it_is_said(file):
         ("date,active\nyesterday,2\n", {}, "line 2: 'yesterday' is not a date"),
         ("date,active\n2021-01-01,1\n2021-01-02,x\n", {}, "line 3, column active: 'x' is not a"),
         ("date,active\n2021-01-01,inf\n2021-01-02,1\n", {}, "'inf' is not a number"),
+        ('date,active\n2021-01-01,"5,328"\n', {}, "active: '5,328' is not a number; write 5328"),
+        (GOOD, {"column": "activ"}, "no column 'activ' with numbers; did you mean 'active'?"),
+        (GOOD.replace("01,5,", "01,-5,"), {}, "is negative on 2021-01-01; .* --from 2021-01-02"),
         (GOOD + "2021-01-03,8,4,3\n", {}, "2021-01-03 is there twice"),
         (GOOD + "2021-01-01,8,4,3\n", {}, "2021-01-01 comes after 2021-01-03; sort the rows"),
-        (GOOD + "2021-01-07,8,4,3\n", {}, "there is no row for 2021-01-04 and 2 more"),
-        (GOOD + "2021-01-04,,4,3\n2021-01-05,1,1,4\n", {}, "active is missing on 2021-01-04"),
+        (GOOD + "2021-01-07,8,4,3\n", {}, "2021-01-04 and 2 more; .* fill it in.* --to 2021-01-03"),
+        (GOOD + "2021-01-04,,4,3\n2021-01-05,1,1,4\n", {}, "missing on 2021-01-04; .* --to"),
         (GOOD + "2021-01-04,-3,4,3\n", {}, "active is negative on 2021-01-04"),
         (GOOD + "2021-01-04,3,-4,3\n", {}, "new is negative on 2021-01-04"),
         ("date,temperature,rain\n2021-01-01,2,3\n", {}, "there are temperature, rain"),
@@ -115,8 +118,9 @@ def test_new_cases_alone_count_as_active_for_ten_days_and_it_is_said(file):
         (GOOD.replace("removed", "x"), {"population": 7}, "smaller than the 8 active cases"),
         ("date,active,new\n2021-01-01,1,60\n2021-01-02,1,60\n", {}, "sum of all new cases, 120"),
         (GOOD, {"population": 0}, "the population must be a positive number, not 0"),
-        (GOOD, {"start": "2020-12-31"}, "counts span 2021-01-01 to 2021-01-03, without 2020-12-31"),
-        (GOOD, {"end": "2021-02-01"}, "counts span 2021-01-01 to 2021-01-03, without 2021-02-01"),
+        (GOOD, {"start": "2020-12-31"}, "the data begin on 2021-01-01; 2020-12-31 cannot be the f"),
+        (GOOD, {"start": "2021-02-01"}, "end on 2021-01-03; 2021-02-01 cannot be the first day"),
+        (GOOD, {"end": "2021-02-01"}, "the data end on 2021-01-03; 2021-02-01 cannot be the last"),
         (GOOD, {"start": "2021-01-03", "end": "2021-01-01"}, "must come after the first day"),
         (GOOD, {"start": "soon"}, "the first day 'soon' is not a date such as"),
         (GOOD, {"end": "NaT"}, "the last day 'NaT' is not a date such as"),
@@ -235,3 +239,17 @@ def test_vintage_and_other_columns_are_left_alone():
     counts = read_counts(path, population=126_146_099, start="2021-01-01", end="2021-01-31")
     assert counts.notes[0].startswith("columns: active cases from active_inpatient, new cases from")
     assert np.isfinite(counts.new).all()
+
+
+@pytest.mark.parametrize(
+    ("active", "message"),
+    [
+        (np.zeros(9), "no active case on any day from 2021-01-01 to 2021-01-09, nothing to fit"),
+        (np.array([1.0, 2, 3, 4]), "a fit takes active cases of at least 5 days, not 4"),
+        (np.full(9, np.nan), "a fit takes active cases of at least 5 days, not 0"),
+    ],
+)
+def test_nothing_to_fit_is_refused(active, message):
+    days = np.datetime64("2021-01-01") + np.arange(active.size)
+    with pytest.raises(DataError, match=message):
+        check_cases(Counts(days, active, 100.0))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nashfield.datasets.table import DataError, Table, plain, read_table
+from nashfield.registry import suggest
 
 ACTIVE = ("active", "active_inpatient", "active_cases", "in_bed", "infectious", "infected")
 NEW = ("new", "new_confirmed", "new_cases", "cases", "incidence")
@@ -16,6 +17,9 @@ DEAD = ("deaths", "deaths_cum", "cum_deaths", "dead")
 
 WINDOW = 10
 """Days for which a case counts as active where a file has new cases only."""
+
+LEAST_DAYS = 5
+"""Days with active cases that a fit takes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,10 +131,10 @@ def counts_of(
         )
     else:
         wanted = f"{column!r}" if column else f"active or new cases ({ACTIVE[0]}, {NEW[0]}, ...)"
-        raise DataError(
-            f"{table.name}: there is no column {wanted} with numbers; there are "
-            f"{', '.join(table.columns) or 'none'}"
-        )
+        hint = f"; {suggest(column, table.columns)}" if column and table.columns else ""
+        if "did you mean" not in hint:
+            hint = f"; there are {', '.join(table.columns) or 'none'}"
+        raise DataError(f"{table.name}: there is no column {wanted} with numbers{hint}")
     notes.insert(0, f"columns: {', '.join(read)}")
     seen = np.flatnonzero(np.isfinite(active))
     if not seen.size:
@@ -146,6 +150,21 @@ def counts_of(
     found = Counts(dates, active, float(population), new, removed, tuple(notes), table.name)
     _check_population(found)
     return found
+
+
+def check_cases(counts: Counts) -> None:
+    """Raises DataError where there is nothing to fit: too few days, or not one case."""
+    observed = int(np.isfinite(counts.active).sum())
+    if observed < LEAST_DAYS:
+        raise DataError(
+            f"{counts.name}: a fit takes active cases of at least {LEAST_DAYS} days, not {observed}"
+        )
+    if not np.nanmax(counts.active) > 0:
+        raise DataError(
+            f"{counts.name}: there is no active case on any day from {counts.dates[0]} to "
+            f"{counts.dates[-1]}, nothing to fit; take other days (--from, --to) or another "
+            "column (--column)"
+        )
 
 
 def _from_new(new: np.ndarray, table: Table, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -206,11 +225,13 @@ def _span(
     last = span[1] if end is None else as_day(end, "the last day")
     if span[0] == span[1]:
         raise DataError(f"{name}: {span[0]} is the only day with a count")
+    for day, what in ((first, "first"), (last, "last")):
+        if day < span[0]:
+            raise DataError(f"{name}: the data begin on {span[0]}; {day} cannot be the {what} day")
+        if day > span[1]:
+            raise DataError(f"{name}: the data end on {span[1]}; {day} cannot be the {what} day")
     if last <= first:
         raise DataError(f"the last day {last} must come after the first day {first}")
-    for day in (first, last):
-        if not span[0] <= day <= span[1]:
-            raise DataError(f"{name}: counts span {span[0]} to {span[1]}, without {day}")
     return first, last
 
 
@@ -227,7 +248,15 @@ def _check_gaps(dates: np.ndarray, first: np.datetime64, last: np.datetime64, na
     missing = np.setdiff1d(np.arange(first, last + 1), dates)
     if missing.size:
         more = f" and {missing.size - 1} more" if missing.size > 1 else ""
-        raise DataError(f"{name}: there is no row for {missing[0]}{more}; every day needs one")
+        raise DataError(
+            f"{name}: there is no row for {missing[0]}{more}; {_way_out(missing, first, last)}"
+        )
+
+
+def _way_out(bad: np.ndarray, first: np.datetime64, last: np.datetime64) -> str:
+    """What to do about days without a usable count: the longer of the sides is kept."""
+    side = f"--to {bad[0] - 1}" if bad[0] - first > last - bad[-1] else f"--from {bad[-1] + 1}"
+    return f"every day needs a count: fill it in, or leave such days out with {side}"
 
 
 def _check_counts(dates: np.ndarray, values: np.ndarray, column: str, name: str) -> None:
@@ -235,7 +264,8 @@ def _check_counts(dates: np.ndarray, values: np.ndarray, column: str, name: str)
         days = dates[wrong]
         if days.size:
             more = f" (and on {days.size - 1} more days)" if days.size > 1 else ""
-            raise DataError(f"{name}: {column} {what} on {days[0]}{more}")
+            way_out = _way_out(days, dates[0], dates[-1])
+            raise DataError(f"{name}: {column} {what} on {days[0]}{more}; {way_out}")
 
 
 def _optional(

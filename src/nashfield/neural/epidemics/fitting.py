@@ -12,14 +12,13 @@ from jaxtyping import Float, PRNGKeyArray
 
 from nashfield.checks import check_number, check_size
 from nashfield.neural.epidemics.behaviour import judge_contact
+from nashfield.neural.epidemics.counts import check_cases
 from nashfield.neural.epidemics.drift import Drift
 from nashfield.neural.epidemics.estimation import Estimate, Series, estimate, series_of
 from nashfield.neural.epidemics.forecast import Forecast, draw
 from nashfield.neural.epidemics.model import EpidemicModel
 from nashfield.neural.epidemics.settings import EpidemicSettings, rung
 from nashfield.typing import Array, Scalar, ScalarLike, scalar
-
-_LEAST_DAYS = 5
 
 
 class EpidemicFit(eqx.Module):
@@ -104,7 +103,7 @@ class EpidemicFit(eqx.Module):
         if float(settings.gamma_noise) > 0 or float(settings.gamma_prior) > 0:
             length += "; the rate may move a little where in- and outflow show it"
         return [
-            "counts are confirmed cases, not infections; the share that is found may change",
+            "counts are reported cases, not infections; the share that is found may change",
             length,
             "contact level: transmission over its highest value in these days, so that 1 means "
             "the freest day, not no precaution at all",
@@ -181,7 +180,7 @@ def fit_epidemic(
 
     Raises:
         ParameterError: a number is out of range, or `drift` has another name.
-        ValueError: too few days, or inputs that do not fit.
+        ValueError: too few days, no case at all, or inputs that do not fit.
     """
     check_number("c_I", c_I, least=0.0)
     check_number("c_a", c_a, above=0.0)
@@ -191,12 +190,7 @@ def fit_epidemic(
         chosen = dataclasses.replace(chosen, gamma=gamma)
     chosen, neural = rung(chosen, drift)
     series = series_of(counts, inputs)
-    observed = int(np.isfinite(series.active).sum())
-    if observed < _LEAST_DAYS or len(counts) < _LEAST_DAYS:
-        raise ValueError(
-            f"{counts.name}: a fit takes active cases of at least {_LEAST_DAYS} days, not "
-            f"{observed}"
-        )
+    check_cases(counts)
     found, parts = _fit(chosen, series, neural, scalar(c_I), scalar(c_a), key)
     fit = EpidemicFit(
         **parts,
