@@ -82,6 +82,7 @@ def test_folders_hold_text_and_numbers(folder):
     assert len(lines) == 4
 
 
+@pytest.mark.slow
 def test_a_fit_of_nothing_finite(tmp_path):
     """What diverged before its first look is kept too, and says so."""
     model = NeuralMeanFieldGame(MeetingArrival(nu=3e38), drift=(3,), diffusion=None, key=KEY)
@@ -163,10 +164,11 @@ class Own(MeetingArrival):
     """A game of a user's own."""
 
 
+@pytest.mark.slow
 def test_a_game_of_ones_own_is_passed(tmp_path):
     model = NeuralMeanFieldGame(Own(horizon=3), drift=(3,), diffusion=None, key=KEY)
     found = fit(model, STATES[:, 0], num_steps=2, key=KEY)
     found.save(tmp_path / "fit")
-    with pytest.raises(RunFolderError, match="the game|its game"):
+    with pytest.raises(RunFolderError, match=r"the game|its game"):
         Fit.load(tmp_path / "fit")
     same_models(Fit.load(tmp_path / "fit", game=Own(horizon=3)).model, found.model)

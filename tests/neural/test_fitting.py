@@ -168,6 +168,7 @@ def test_inputs_of_each_game_are_told_apart(seed):
 APART = Observations([2.0], FEW[:, None], Inputs([0.0], [[[0.0]], [[1.0]], [[2.0]]]))
 
 
+@pytest.mark.slow
 def test_games_with_inputs_of_their_own_are_compared_one_by_one():
     """The loss of one step and of one look, game by game, in a plain loop."""
     seen = []
@@ -224,6 +225,7 @@ def leaves(found):
     return [np.asarray(x) for x in jax.tree.leaves(eqx.filter(found.model, eqx.is_array))]
 
 
+@pytest.mark.slow
 def test_last_steps_that_fill_no_chunk():
     """Five steps with looks every two: the last look is at five, and no step is counted twice."""
     found = fit(untrained(), FEW, **{**QUICK, "num_steps": 5})
@@ -253,6 +255,7 @@ def test_patience_ends_a_fit_that_gets_no_better():
     assert found.losses.shape == (6,)
 
 
+@pytest.mark.slow
 def test_validation_judges():
     """Other games, elsewhere: looks are at them, steps at the others."""
     other = Observations.last_turn(Free(), FEW + 50)
@@ -276,6 +279,7 @@ def test_a_fit_that_diverges_gives_the_last_good_weights():
     assert np.isfinite(states).all()
 
 
+@pytest.mark.slow
 def test_a_game_that_explodes_at_once():
     model = untrained(Free(weight=1e6, nu=10.0))
     with pytest.warns(RuntimeWarning, match="the loss of step 0 is not finite: the weights of"):
@@ -339,6 +343,7 @@ def test_another_number_compiles_nothing(monkeypatch):
     assert num_traces == before
 
 
+@pytest.mark.slow
 def test_training_is_in_single_precision(monkeypatch):
     """But for the count of steps, though JAX's own is double precision."""
     seen = []
@@ -355,6 +360,7 @@ def test_training_is_in_single_precision(monkeypatch):
     assert not re.search(r"f64\[\d", seen[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [PairedMSE(), Wasserstein(), EnergyDistance()])
 def test_every_loss_can_be_fitted(precision, loss):
     """In single precision whatever JAX's own is."""
@@ -363,6 +369,7 @@ def test_every_loss_can_be_fitted(precision, loss):
     assert np.isfinite(found.losses).all()
 
 
+@pytest.mark.slow
 def test_paired_agents_begin_as_they_were_seen():
     """With the loss that compares one by one, a push of 1 in 2 units is found to the digit."""
     start = np.random.default_rng(0).normal(size=(4, 1, 5, 1))
