@@ -314,3 +314,10 @@ def test_json_holds_plain_numbers(folder):
     assert config["num_iterations"] == 5
     with pytest.raises(ValueError, match="not JSON compliant"):
         storage.write_config(folder, {"x": float("nan")})
+
+
+def test_a_fit_is_no_run(tmp_path):
+    storage.write_config(tmp_path, {"kind": storage.NEURAL_FIT})
+    message = "a fit of a neural mean-field game, not a run: open it with nf.neural.Fit.load"
+    with pytest.raises(RunFolderError, match=message):
+        nf.Solution.load(tmp_path)

@@ -15,6 +15,8 @@ from nashfield.solution import Solution
 from nashfield.solvers.base import AbstractSolver
 from nashfield.storage import RunFolderError
 
+_RESUME = ", or go on with the run that it holds (--resume, nf.run(..., resume=True))"
+
 
 def run(
     game: Any,
@@ -85,7 +87,7 @@ def run(
         if resume:
             record.check_same_run(folder, config)
         else:
-            storage.new_folder(folder)
+            storage.new_folder(folder, way_out=_RESUME)
     report = ProgressReport(num_iterations, progress)
     loop.begin(initial_policy, atol, rtol)
     if resume:

@@ -137,6 +137,7 @@ class Solution(eqx.Module):
         """
         folder = Path(folder)
         config = storage.read_config(folder)
+        storage.check_is_run(folder, config)
         arrays = read_solution(folder)
         game = record.rebuild_game(folder, config) if game is None else game
         if game is not None:

@@ -24,6 +24,10 @@ FORMAT = "nashfield-run"
 VERSION = 1
 CONFIG, HISTORY = "config.json", "history.csv"
 CHECKPOINT, SOLUTION = "checkpoint.npz", "solution.npz"
+NEURAL_FIT = "neural-fit"
+"""Kind of a config.json that belongs to a fit."""
+# What `nashfield fit epidemic` writes.
+_EPIDEMIC = "fit.json"
 COLUMNS = ("exploitability", "social_welfare")
 """What every history holds; solvers may add to it."""
 
@@ -32,11 +36,12 @@ class RunFolderError(NashfieldError):
     """A run folder that cannot be read or written; the message names the file and the way out."""
 
 
-def new_folder(path: Path) -> None:
+def new_folder(path: Path, *, way_out: str = "") -> None:
     """Makes `path`, which must not exist or be empty: nothing is ever overwritten.
 
     Args:
         path: the folder.
+        way_out: what else can be done about a folder that is full, if anything.
 
     Raises:
         RunFolderError: it holds files, is a file, or cannot be written to.
@@ -50,8 +55,7 @@ def new_folder(path: Path) -> None:
         raise RunFolderError(f"{path}: cannot make this folder ({error.strerror})") from error
     if full:
         raise RunFolderError(
-            f"{path}: the folder is not empty; name another one or remove it, or go on with the "
-            "run that it holds (--resume, nf.run(..., resume=True))"
+            f"{path}: the folder is not empty; name another one or remove it{way_out}"
         )
     if not os.access(path, os.W_OK):
         raise RunFolderError(f"{path}: cannot write to this folder (permission denied)")
@@ -76,8 +80,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise RunFolderError(f"{folder}: there is no such run folder")
     path = folder / CONFIG
+    hint = "this is not a run folder"
+    if (folder / _EPIDEMIC).is_file():
+        hint = f"this is a fit of an epidemic, see {_EPIDEMIC} and the files beside it"
     try:
-        config = json.loads(_read(path, "this is not a run folder"))
+        config = json.loads(_read(path, hint))
     except (ValueError, RecursionError) as error:
         raise RunFolderError(f"{path}: broken, not JSON ({error})") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
@@ -88,6 +95,15 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{VERSION}; install the version that wrote it"
         )
     return config
+
+
+def check_is_run(folder: Path, config: dict[str, Any]) -> None:
+    """Raises RunFolderError where the folder holds a fit, not a solution."""
+    if config.get("kind") == NEURAL_FIT:
+        raise RunFolderError(
+            f"{folder}: this is a fit of a neural mean-field game, not a run: open it with "
+            "nf.neural.Fit.load"
+        )
 
 
 def write_arrays(path: Path, arrays: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ def load_run(args: argparse.Namespace) -> Any:
 
     folder = Path(args.folder)
     config = storage.read_config(folder)
+    storage.check_is_run(folder, config)
     if args.game is not None:
         game = load_game(args.game, config["game"].get("parameters", {}))
     else:
