@@ -26,12 +26,15 @@ class Fitted:
     inputs: object
     settings: object
     diverged_at: int | None = None
-    assumptions = ("counts are confirmed cases", "recovery is given.")
-    exploitability, num_parameters, c_I, c_a = 0.25, 12.0, 2.0, 1.0
+    c_I: float = 1.0
+    c_a: float = 1.0
+    off: float = 1.01
+    assumptions = ("counts are reported cases", "recovery is given.")
+    exploitability, num_parameters, loss = 0.25, 12.0, 0.12
 
     def __post_init__(self):
         num = len(self.counts)
-        self.active_fitted = 1.01 * self.counts.active
+        self.active_fitted = self.off * self.counts.active
         self.reproduction_number = np.linspace(1.5, 0.7, num)
         self.reproduction_number_low = self.reproduction_number - 0.1
         self.reproduction_number_high = self.reproduction_number + 0.1
@@ -39,6 +42,9 @@ class Fitted:
         self.contact_level = np.linspace(1, 0.6, num)
         self.best_contact_level = np.linspace(1, 0.5, num)
         self.transmission = np.linspace(0.2, 0.1, num)
+        self.shares = np.tile([0.3, 0.1, 0.6], (num, 1))
+        if self.rate is not None:
+            self.settings = dataclasses.replace(self.settings, gamma=self.rate)
 
     def forecast(self, num_days, *, key):
         median = self.active_fitted[-1] * np.exp(-0.1 * np.arange(1, num_days + 1))
@@ -57,12 +63,12 @@ def fitted(monkeypatch):
     """Puts `Fitted` in the place of the model; keeps what it was called with."""
     calls = []
 
-    def fit_epidemic(counts, *, gamma, inputs, settings, key, progress):
-        calls.append(Fitted(counts, gamma, inputs, settings, *calls_diverge))
+    def fit_epidemic(counts, *, gamma, inputs, settings, c_I, c_a, key, progress):
+        calls.append(Fitted(counts, gamma, inputs, settings, c_I=c_I, c_a=c_a, **changes))
         return calls[-1]
 
-    calls_diverge: list = []
-    fit_epidemic.diverge = calls_diverge.append
+    changes: dict = {}
+    fit_epidemic.changes = changes
     fit_epidemic.calls = calls
     monkeypatch.setattr(epidemics, "fit_epidemic", fit_epidemic)
     return fit_epidemic
@@ -83,29 +89,42 @@ def test_summary_files_and_picture(run, fitted, cases, tmp_path):
         "60 days, 2021-01-01 to 2021-03-01",
         f"off by {0.01 * np.sqrt(np.mean(np.round(ACTIVE, 3) ** 2)):,.4g} cases (root mean square)",
         "12 effective parameters",
-        "R_t            0.70 on 2021-03-01 (90%: 0.60 to 0.80)",
+        "past           forecasts from days of the past, 14 days ahead, off by 0.12 in logarithms, "
+        "about 13%",
+        "R_t            0.70 (90%: 0.60 to 0.80) on 2021-03-01, given the",
+        "recovery       0.1 a day on 2021-03-01 (0.1 given)",
         "peaks          2021-01-31  1,06",
         "forecast       2021-03-08  ",
-        "highest        2021-03-02, of the days ahead",
-        "contact level  0.60 learnt, 0.50 best response",
-        "exploitability 0.25 (a day of illness costs 2)",
+        f"highest        forecast {1.01 * ACTIVE[-1] * np.exp(-0.1):,.0f} on 2021-03-02",
+        "contact level  0.60 learnt, 0.50 best response at the assumed costs",
+        "exploitability 0.25: what one person would save over these 60 days",
         "  - Columns: active cases from active.",
-        "  - Active and new cases enter as reported, not smoothed",
-        "  - Counts are confirmed cases.",
+        "  - Active cases enter as reported, not smoothed.",
+        "  - Counts are reported cases.",
         "  - Recovery is given.",
-        "run folder     runs/a",
+        "folder         runs/a",
         "picture        runs/a/epidemic.png",
     ):
-        assert line in out
+        assert " ".join(line.split()) in " ".join(out.split())
+    assert "warning" not in out and "R_0" not in out
     assert "columns: active cases from active" in err and "compiling, then fitting" in err
     folder = tmp_path / "runs/a"
     names = {"fit.json", "fit.csv", "forecast.csv", "epidemic.png"}
     assert {path.name for path in folder.iterdir()} == names
     rows = (folder / "fit.csv").read_text().splitlines()
     assert rows[0].startswith("date,active,active_fitted,reproduction_number") and len(rows) == 61
-    assert len((folder / "forecast.csv").read_text().splitlines()) == 15
+    rows = (folder / "forecast.csv").read_text().splitlines()
+    assert len(rows) == 15 and all(len(x) < 9 for x in rows[1].split(",")[1:])
     found = json.loads((folder / "fit.json").read_text())
     assert found["peaks"] == [{"day": "2021-01-31", "active": pytest.approx(1060.5)}]
+
+
+@pytest.mark.parametrize("command", [("check",), ("plot",), ("simulate", "--agents", "9")])
+def test_other_commands_say_what_the_folder_is(run, fails, fitted, cases, command):
+    options = ("--population", 100_000, "--out", "runs/a", "--no-plots")
+    assert run("fit", "epidemic", cases, *options)[0] == 0
+    name, *rest = command
+    fails(run(name, "runs/a", *rest), "no such file; this is a fit of an epidemic, see fit.json")
 
 
 def test_json_is_one_object_and_options_reach_the_model(run, fitted, cases):
@@ -117,24 +136,91 @@ def test_json_is_one_object_and_options_reach_the_model(run, fitted, cases):
     assert status == 0 and len(out.splitlines()) == 1
     found = json.loads(out)
     (call,) = fitted.calls
-    assert call.rate == found["gamma"] == 0.2 and float(call.settings.gamma) == 0.1
+    assert call.rate == found["gamma"] == found["gamma_given"] == 0.2
     assert call.inputs.names == ("closed schools",)
     assert found["first_day"] == "2021-01-05" and found["last_day"] == "2021-02-20"
     assert len(found["forecast"]["median"]) == 5 and found["seed"] == 3
     assert found["growth_rate"] == pytest.approx(np.log(ACTIVE[50] / ACTIVE[43]) / 7, abs=1e-5)
     assert any("closed schools) are from: town hall." in note for note in found["assumptions"])
-    assert found["out"] == "runs/epidemic-1"
+    assert any("ahead inputs keep their last value: closed" in n for n in found["assumptions"])
+    assert found["out"] == "runs/epidemic-1" and found["warnings"] == []
+    assert found["past_forecast_error"] == 0.12 and found["past_forecast_days"] == 14
 
 
 def test_an_outbreak_has_settings_of_its_own(run, fitted, cases):
-    options = ("--population", 100_000, "--outbreak", "--no-plots", "--json")
-    assert run("fit", "epidemic", cases, *options)[0] == 0
+    options = ("--population", 100_000, "--outbreak", "--no-plots", "--to", "2021-01-20")
+    status, out, _ = run("fit", "epidemic", cases, *options)
     (call,) = fitted.calls
-    assert call.rate is None and float(call.settings.gamma) == 0.5
+    assert status == 0 and call.rate is None and float(call.settings.gamma) == 0.5
+    assert "R_0            1.50 (90%: 1.40 to 1.60) on 2021-01-01" in out
+    assert "final size     60.0% of all persons removed by 2021-01-20" in out
+    assert "forecast       2021-01-23" in out and "warning" not in out  # three days
+
+
+def test_costs_reach_the_model_and_the_report(run, fitted, cases):
+    options = ("--population", 100_000, "--no-plots", "--cost-illness", 3, "--cost-avoidance", 0.5)
+    status, out, _ = run("fit", "epidemic", cases, *options)
+    assert status == 0 and (fitted.calls[0].c_I, fitted.calls[0].c_a) == (3.0, 0.5)
+    out = " ".join(out.split())
+    assert "c_I = 3 for a day of illness (--cost-illness) and c_a = 0.5 for avoidance" in out
+
+
+def test_a_bad_fit_is_warned_of(run, fitted, cases):
+    fitted.changes["off"] = 1.3
+    most = ("fit", "epidemic", cases, "--population", 100_000, "--no-plots")
+    out = " ".join(run(*most)[1].split())
+    off = 0.3 * np.sqrt(np.mean(ACTIVE**2)) / np.mean(ACTIVE)
+    assert f"warning the model does not fit: it is off by {off:.0%} of the mean" in out
+    assert "try --outbreak (one short outbreak) or another --gamma" in out
+    _, out, err = run(*most, "--outbreak", "--json")
+    assert "of the mean; try another --gamma" in json.loads(out)["warnings"][0]
+    assert "nashfield: warning: the model does not fit" in err
+
+
+def test_a_short_series_is_warned_of(run, fitted, cases):
+    options = ("--population", 100_000, "--no-plots", "--to", "2021-02-08")
+    assert "39 days are few for this model" in run("fit", "epidemic", cases, *options)[1]
+
+
+@pytest.mark.parametrize("column", ["new", "removed"])
+def test_a_recovery_that_the_counts_deny_is_warned_of(run, fitted, cases, column):
+    active = np.round(1000 + 300 * np.sin(np.arange(60) / 9))
+    gone = 0.08 * active
+    other = np.append(0, np.diff(active) + gone[:-1]) if column == "new" else np.cumsum(gone) - gone
+    days = zip(DAYS, active, other, strict=True)
+    text = "".join(f"{day},{x},{max(y, 0)}\n" for day, x, y in days)
+    cases.write_text(f"date,active,{column}\n{text}")
+    most = ("fit", "epidemic", cases, "--population", 100_000, "--no-plots")
+    out = " ".join(run(*most, "--gamma", 5)[1].split())
+    assert "recovery does not fit the counts: 5 a day, but by the counts 8.0% of the active" in out
+    assert "try --gamma 0.08" in out
+    assert "warning" not in run(*most)[1]
+
+
+def test_inputs_that_change_nothing_are_told(run, fitted, cases):
+    events = cases.with_name("events.csv")
+    events.write_text("# source: A\nstart,end,name\n2020-01-10,2020-01-20,old\n2021-01-10,,x\n")
+    options = ("--population", 100_000, "--no-plots", "--inputs", events)
+    status, out, err = run("fit", "epidemic", cases, *options)
+    assert status == 0 and "the input old is 0 on every day: it changes nothing within" in err
+    out = " ".join(out.split())
+    assert "warning the input old is 0" in out and "the input x" not in out
+    assert "On the days ahead inputs keep their last value: old = 0, x = 1." in out
+
+
+def test_interrupted_picture_leaves_the_numbers(run, fitted, cases, monkeypatch):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nashfield.plotting.epidemic.plot_epidemic", stop)
+    options = ("--population", 100_000, "--out", "runs/a")
+    status, _, err = run("fit", "epidemic", cases, *options)
+    assert status == 130
+    assert "fit.json, fit.csv and forecast.csv are kept in runs/a" in err
 
 
 def test_divergence_is_told_with_its_step(run, fitted, cases):
-    fitted.diverge(17)
+    fitted.changes["diverged_at"] = 17
     options = ("--population", 100_000, "--no-plots", "--json")
     status, out, err = run("fit", "epidemic", cases, *options)
     assert status == 0 and json.loads(out)["diverged_at"] == 17
@@ -155,7 +241,7 @@ def test_errors(run, fails, fitted, cases, tmp_path):
     fails(run(*fit, "--population", 0), "--population", "is not an integer of at least 1")
     fails(run(*fit, "--population", 10), "the population 10 is smaller than the 1050 active cases")
     most = (*fit, "--population", 100_000)
-    fails(run(*most, "--from", "2020-01-01"), "counts span 2021-01-01 to 2021-03-01")
+    fails(run(*most, "--from", "2020-01-01"), "the data begin on 2021-01-01; 2020-01-01")
     fails(run(*most, "--column", "ill"), "there is no column 'ill'", "there are active")
     fails(run(*most, "--gamma", "-1"), "'-1' is not a positive number")
     fails(run(*most, "--inputs-source", "me"), "--inputs-source names the source of --inputs CSV")
@@ -163,10 +249,16 @@ def test_errors(run, fails, fitted, cases, tmp_path):
     events.write_text("start,end,name\n2021-01-10,,x\n")
     fails(run(*most, "--inputs", events), "inputs need a named source")
     fails(run("fit", "epidemic", "none.csv", "--population", 9), "there is no such file")
-    fails(run("fit", "plague", cases), "invalid choice: 'plague'")
+    fails(run("fit", "plague", cases), "nothing to fit by the name 'plague'; known are: epi")
+    fails(run("fit", "epidemics", cases), "'epidemics'; did you mean 'epidemic'?")
+    fails(run("fit", "epidemic", "japn-national"), "no dataset", "mean 'japan-national'?")
+    fails(run(*most, "--cost-avoidance", "0"), "--cost-avoidance", "is not a positive number")
+    fails(run(*most, "--to", "2021-01-04"), "active cases of at least 5 days, not 4")
     (tmp_path / "full").mkdir()
     (tmp_path / "full/file").write_text("")
-    fails(run(*most, "--out", "full"), "the folder is not empty")
+    fails(run(*most, "--out", "full"), "not empty; name another one or remove it\n")
+    cases.write_text("date,active\n" + "".join(f"{day},0\n" for day in DAYS))
+    fails(run(*most), "there is no active case on any day from 2021-01-01")
     assert not fitted.calls
 
 

@@ -68,7 +68,9 @@ def test_panels_and_what_they_show(counts, fit, forecast):
         assert days[0] == DAYS[-1] and days[1] == np.datetime64("2021-03-02")
     assert any(np.all(np.asarray(line.get_ydata()) == 1) for line in found["$R_t$"].lines)
     drawn = lines(found["contact level"])
-    np.testing.assert_array_equal(drawn["best response"].get_ydata(), fit.best_contact_level)
+    np.testing.assert_array_equal(
+        drawn["best response at the assumed costs"].get_ydata(), fit.best_contact_level
+    )
     np.testing.assert_array_equal(drawn["learnt"].get_ydata(), fit.contact_level)
     assert found["what was assumed"].texts[0].get_text() == "One.\n\nTwo."
 

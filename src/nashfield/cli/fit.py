@@ -10,11 +10,15 @@ from typing import Any
 from nashfield.cli import prepare
 from nashfield.cli.parser import UsageError
 
+# Forecast where --forecast is not given.
+_DAYS, _DAYS_OF_OUTBREAK = 14, 3
+
 
 def main(args: argparse.Namespace) -> int:
     """Fits an epidemic, says what it found and what it assumed, and keeps it."""
     from nashfield import storage
-    from nashfield.cli import fit_report
+    from nashfield.cli import fit_report, fit_warnings
+    from nashfield.neural.epidemics.counts import check_cases
 
     counts, attribution = _read(args)
     inputs = _inputs(args, counts)
@@ -23,37 +27,39 @@ def main(args: argparse.Namespace) -> int:
 
     from nashfield.neural.epidemics import EpidemicSettings, fit_epidemic, outbreak
 
+    check_cases(counts)
     out = Path(args.out) if args.out else _fresh_folder()
     storage.new_folder(out)
-    for note in counts.notes:
+    for note in (*counts.notes, *fit_warnings.idle_inputs(inputs)):
         print(note, file=sys.stderr, flush=True)
     print("compiling, then fitting ...", file=sys.stderr, flush=True)
     fit_key, forecast_key = jax.random.split(jax.random.key(args.seed))
     start = time.perf_counter()
     settings = outbreak() if args.outbreak else EpidemicSettings()
     fit = fit_epidemic(
-        counts, gamma=args.gamma, inputs=inputs, settings=settings, key=fit_key, progress=True
+        counts,
+        gamma=args.gamma,
+        inputs=inputs,
+        settings=settings,
+        c_I=args.cost_illness,
+        c_a=args.cost_avoidance,
+        key=fit_key,
+        progress=True,
     )
-    forecast = fit.forecast(args.forecast, key=forecast_key)
+    days_ahead = args.forecast or (_DAYS_OF_OUTBREAK if args.outbreak else _DAYS)
+    forecast = fit.forecast(days_ahead, key=forecast_key)
     seconds = time.perf_counter() - start
     notes = fit_report.assumptions(fit, counts, inputs, attribution)
-    found = fit_report.summary(fit, counts, forecast, notes)
-    found |= {"seed": args.seed, "seconds": seconds, "out": str(out)}
+    warnings = fit_warnings.warnings(fit, counts, inputs, outbreak=args.outbreak)
+    found = fit_report.summary(fit, counts, forecast, notes, outbreak=args.outbreak)
+    found |= {"warnings": warnings, "seed": args.seed, "seconds": seconds, "out": str(out)}
     fit_report.save(out, fit, counts, forecast, found)
     if not args.json:
         fit_report.print_lines(found)
-    if fit.diverged_at is not None:
-        print(
-            f"nashfield: warning: the fit diverged at step {fit.diverged_at}; the last good "
-            "numbers are kept: try another --gamma or --seed, or --outbreak for a few weeks in a "
-            "closed place",
-            file=sys.stderr,
-        )
+    for text in warnings if args.json else ():
+        print(f"nashfield: warning: {text}", file=sys.stderr)
     if not args.no_plots:
-        from nashfield.plotting.epidemic import plot_epidemic
-
-        ax = plot_epidemic(fit, counts, forecast=forecast, inputs=inputs, notes=notes)
-        path = fit_report.save_picture(ax, out)
+        path = _draw(out, fit, counts, forecast=forecast, inputs=inputs, notes=notes)
         if not args.json:
             print(f"picture        {path}")
     if args.json:
@@ -61,16 +67,37 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
+def _draw(out: Path, fit: Any, counts: Any, **shown: Any) -> Path:
+    """The picture; where the user has no patience for it, the numbers are there."""
+    from nashfield.cli import fit_report
+
+    try:
+        from nashfield.plotting.epidemic import plot_epidemic
+
+        return fit_report.save_picture(plot_epidemic(fit, counts, **shown), out)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted: no picture; fit.json, fit.csv and forecast.csv are kept in {out}"
+        ) from None
+
+
 def _read(args: argparse.Namespace) -> tuple[Any, str | None]:
     """The counts, and the words that their licence asks for."""
     from nashfield.datasets import DATASETS, load
     from nashfield.neural.epidemics.counts import counts_of, read_counts
+    from nashfield.registry import suggest
 
     chosen = {"start": args.start, "end": args.end, "column": args.column}
     if args.data in DATASETS and not Path(args.data).exists():
         dataset = DATASETS[args.data]
         population = args.population or dataset.population
         return counts_of(load(args.data), population, **chosen), dataset.attribution
+    path = Path(args.data)
+    if path.name == args.data and not path.suffix and not path.exists():
+        raise UsageError(
+            f"{args.data}: there is no such file, and no dataset of this name; "
+            f"{suggest(args.data, DATASETS)}"
+        )
     if args.population is None:
         raise UsageError("--population N: say how many persons live where the cases were counted")
     return read_counts(args.data, population=args.population, **chosen), None

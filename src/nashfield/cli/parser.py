@@ -11,6 +11,8 @@ DEFAULT_SOLVER = "auto"
 DEFAULT_ITERATIONS = 10_000
 DEFAULT_GRADIENT_STEPS = 500
 DEFAULT_TOLERANCE = 1e-4
+# What `nashfield fit` knows.
+_KINDS = ("epidemic",)
 
 _EXAMPLES = """examples:
   nashfield solve beach-bar
@@ -211,7 +213,7 @@ def _fit(commands: Any) -> _Parser:
     text = "fit a game to data: of an epidemic, its rates and how much contact people have"
     parser = _add(commands, "fit", "fit", text)
     add = parser.add_argument
-    add("kind", choices=["epidemic"], help="what the data are of")
+    add("kind", type=_kind, metavar="epidemic", help="what the data are of")
     add(
         "data",
         metavar="CASES",
@@ -227,9 +229,8 @@ def _fit(commands: Any) -> _Parser:
     add(
         "--forecast",
         type=_positive,
-        default=14,
         metavar="DAYS",
-        help="days to forecast (default %(default)s)",
+        help="days to forecast (default 14, and 3 with --outbreak)",
     )
     add(
         "--gamma",
@@ -238,6 +239,17 @@ def _fit(commands: Any) -> _Parser:
         help="share of the active cases that recovers a day: active cases alone do not tell it "
         "(default 0.1, and 0.5 with --outbreak)",
     )
+    for what, kind, text in (
+        ("illness", _tolerance, "a day of illness, c_I"),
+        ("avoidance", _rate, "avoidance, c_a: a day without contact costs half of it"),
+    ):
+        add(
+            f"--cost-{what}",
+            type=kind,
+            default=1.0,
+            metavar="X",
+            help=f"assumed cost of {text}; for best response and exploitability alone (default 1)",
+        )
     add(
         "--outbreak",
         action="store_true",
@@ -285,6 +297,14 @@ def _saved(parser: _Parser) -> _Parser:
         help="the game that was solved, where its file has moved or changed since",
     )
     return parser
+
+
+def _kind(text: str) -> str:
+    if text not in _KINDS:
+        raise argparse.ArgumentTypeError(
+            f"nothing to fit by the name {text!r}; {suggest(text, _KINDS)}"
+        )
+    return text
 
 
 def _count(text: str) -> int:

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,10 @@ def _draw_cases(ax: Axes, fit: Any, counts: Counts, forecast: Any) -> None:
     ax.set_ylim(0, _top(counts, fit, forecast))
     ax.set_ylabel("active cases")
     _legend(ax)
-    ax.set_title(f"{counts.dates[0]} to {counts.dates[-1]}", loc="left", fontsize="medium")
+    where = f"{Path(counts.name).stem}, {counts.population:,.0f} persons"
+    span = f"{counts.dates[0]} to {counts.dates[-1]}"
+    # Above the legend.
+    ax.set_title(f"{where}, {span}", loc="left", fontsize="medium", pad=20)
 
 
 def _draw_near(ax: Axes, fit: Any, counts: Counts, forecast: Any) -> None:
@@ -121,7 +125,7 @@ def _draw_paths(ax: Axes, fit: Any, counts: Counts, forecast: Any, markersize: f
             for name in ("median", "low", "high")
         )
         ax.fill_between(
-            ahead, low, high, color=_FORECAST, alpha=0.25, linewidth=0, label="90% of the forecasts"
+            ahead, low, high, color=_FORECAST, alpha=0.25, linewidth=0, label="90% band"
         )
         ax.plot(ahead, median, color=_FORECAST, linewidth=1.8, label="forecast")
     ax.yaxis.set_major_formatter("{x:,.0f}")
@@ -172,7 +176,7 @@ def _draw_number(ax: Axes, fit: Any, counts: Counts, forecast: Any) -> None:
     ax.axhline(1, color="0.2", linewidth=0.9)
     ax.fill_between(days, low, high, color=_FIT, alpha=0.2, linewidth=0)
     ax.plot(days, number, color=_FIT, linewidth=1.5)
-    most = np.nanmax(number)
+    most = np.nanmax([number, high])
     if forecast is not None:
         ahead = _days_ahead(counts, forecast)
         ahead_number, ahead_low, ahead_high = (
@@ -185,12 +189,13 @@ def _draw_number(ax: Axes, fit: Any, counts: Counts, forecast: Any) -> None:
         )
         ax.fill_between(ahead, ahead_low, ahead_high, color=_FORECAST, alpha=0.25, linewidth=0)
         ax.plot(ahead, ahead_number, color=_FORECAST, linewidth=1.5)
-        most = max(most, np.max(forecast.reproduction_number))
+        # The band of the days ahead may reach far: it is cut off at twice what was seen.
+        most = max(most, np.max(forecast.reproduction_number), min(ahead_high.max(), 2 * most))
     ax.set_ylabel("$R_t$")
     style: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "fontsize": "x-small"}
     ax.annotate("grows", (1.005, 1.08), color="0.3", va="bottom", **style)
     ax.annotate("shrinks", (1.005, 0.92), color="0.3", va="top", **style)
-    ax.set_ylim(0, max(1.5, 1.2 * most))
+    ax.set_ylim(0, max(1.5, 1.05 * most))
 
 
 def _draw_contact(ax: Axes, fit: Any, counts: Counts) -> None:
@@ -201,7 +206,7 @@ def _draw_contact(ax: Axes, fit: Any, counts: Counts) -> None:
         color=_BEST,
         linewidth=1.2,
         linestyle="--",
-        label="best response",
+        label="best response at the assumed costs",
     )
     ax.set_ylim(0, 1.05)
     ax.set_ylabel("contact level")
