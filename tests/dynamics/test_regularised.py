@@ -149,3 +149,6 @@ def test_another_number_compiles_nothing():
     regularised_equilibrium(Counted(horizon=3, infection=0.2), np.array(0.5), damping=np.array(0.2))
     regularised_equilibrium(Counted(horizon=3, infection=0.3), np.array(0.4), damping=np.array(0.3))
     assert traces <= 2 * first
+    for number in (0.9, 0.7):
+        regularised_equilibrium(Counted(horizon=3), number, damping=number / 2)
+    assert traces <= 2 * first

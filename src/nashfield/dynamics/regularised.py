@@ -12,7 +12,7 @@ from nashfield.games.base import FiniteGame
 from nashfield.games.fixed_points import fixed_point
 from nashfield.mean_fields import FiniteFlow
 from nashfield.policies import uniform_policy
-from nashfield.typing import Array, ScalarLike
+from nashfield.typing import Array, Scalar, ScalarLike, scalar
 
 
 class RegularisedEquilibrium(eqx.Module):
@@ -90,7 +90,6 @@ def regularised_fixed_point(
     return fixed_point(residual, start, step, tolerance, max_iterations)
 
 
-@eqx.filter_jit
 def regularised_equilibrium(
     game: FiniteGame,
     temperature: ScalarLike,
@@ -111,6 +110,14 @@ def regularised_equilibrium(
         damping: share of the old policy kept, in [0, 1).
         max_iterations: of the policy.
     """
+    # As arrays: another Python number would be another program.
+    return _equilibrium(game, scalar(temperature), scalar(damping), max_iterations)
+
+
+@eqx.filter_jit
+def _equilibrium(
+    game: FiniteGame, temperature: Scalar, damping: Scalar, max_iterations: int
+) -> RegularisedEquilibrium:
     policy, (missed, count) = regularised_fixed_point(game, temperature, damping, max_iterations)
     swept = sweep(game, policy)
     return RegularisedEquilibrium(policy, swept.flow, swept.exploitability, missed, count)
