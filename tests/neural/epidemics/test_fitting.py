@@ -12,7 +12,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from simulated import epidemic, settings
 
-from nashfield.neural.epidemics import Counts, fit_epidemic
+from nashfield.neural.epidemics import Counts, estimation, fit_epidemic
+from nashfield.neural.epidemics import model as model_module
 from nashfield.neural.epidemics.drift import PrescribedDrift
 from nashfield.neural.epidemics.estimation import estimate, series_of
 from nashfield.neural.epidemics.learning import teach
@@ -58,8 +59,17 @@ def test_what_a_fit_holds(fits):
     assert (fit.dates == counts.dates).all() and fit.kind == "neural"
     assert 2 < fit.num_parameters < 90 and np.isfinite(fit.loss) and fit.exploitability >= 0
     said = " ".join(fit.assumptions)
-    for part in ("not infections", "0.1 per day", "highest value", "c_I = 1", "not learnt"):
+    for part in (
+        "not infections",
+        "0.1 per day",
+        "highest value",
+        "c_I = 1",
+        "not learnt",
+        "variant",
+    ):
         assert part in said
+    avoided = shares[:, 0] * (1 - np.asarray(fit.contact_level)) ** 2 / 2
+    np.testing.assert_allclose(fit.avoidance_cost, np.trapezoid(avoided), rtol=1e-10)
     assert type(fit.drift).__name__ == "NeuralDrift"
 
 
@@ -131,6 +141,59 @@ def test_training_that_diverges_keeps_what_was_good():
     fit = fit_epidemic(counts, settings=wild, key=KEY)
     assert fit.diverged_at == 1
     assert np.isfinite(fit.active_fitted).all() and float(jnp.abs(fit.drift.out).max()) == 0
+
+
+def test_passes_that_are_not_finite_are_left_out(monkeypatch):
+    counts, _ = epidemic(30)
+    options = settings(num_iterations=2), series_of(counts), jnp.asarray(29), False
+    first = estimate(settings(num_iterations=0), *options[1:], key=KEY)
+    whole = estimation._pass
+
+    def broken(*args):
+        passed = whole(*args)
+        lost = jnp.where(args[-1], passed.predicted, jnp.nan)
+        return dataclasses.replace(passed, predicted=lost)
+
+    monkeypatch.setattr(estimation, "_pass", broken)
+    found = estimate(*options, key=KEY)
+    assert int(found.diverged_at) == 1
+    for name in ("means", "covariances", "log_likelihood", "num_parameters"):
+        # Programs of their own: rounding differs.
+        there, here = getattr(first, name), getattr(found, name)
+        np.testing.assert_allclose(here, there, rtol=1e-9, atol=1e-12)
+
+
+def test_the_likelihood_is_that_of_counts_alone(monkeypatch):
+    """Where weekdays are known to have no effect, nothing is learnt from their sum being zero."""
+    counts, _ = epidemic(30)
+    known = settings(weekday_prior=0.0, weekday_noise=0.0)
+    options = known, series_of(counts), jnp.asarray(29), False
+    before = estimate(*options, key=KEY).log_likelihood
+    monkeypatch.setattr(model_module, "_WEEKDAYS_VARIANCE", 0.1)
+    np.testing.assert_allclose(estimate(*options, key=KEY).log_likelihood, before, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("cases", "gamma", "message"),
+    [
+        (None, 50.0, r"fit is not finite at step 0, with gamma = 50 per day, 2 stages, a popul"),
+        (100.0, 5.0, r"fit is not finite \(.*exploitability\), with gamma = 5 per day, 3 stages"),
+    ],
+)
+def test_a_fit_that_leads_nowhere_is_told(cases, gamma, message):
+    counts, _ = epidemic()
+    options = {"settings": settings()}
+    if cases is not None:
+        days = np.datetime64("2020-01-01") + np.arange(60)
+        counts, options = Counts(days, np.full(60, cases), 1000.0), {}
+    with pytest.raises(ValueError, match=message):
+        fit_epidemic(counts, drift="prescribed", gamma=gamma, key=KEY, **options)
+
+
+def test_everybody_ill_on_the_first_day():
+    counts = Counts(np.datetime64("2020-01-01") + np.arange(20), np.full(20, 100.0), 100.0)
+    fit = fit_epidemic(counts, drift="prescribed", settings=settings(), key=KEY)
+    assert np.isfinite(fit.active_fitted).all() and np.isfinite(fit.exploitability)
 
 
 def test_progress_says_what_came_out(capsys):

@@ -13,6 +13,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from simulated import epidemic, settings
 
 from nashfield.neural.epidemics import EpidemicModel, fit_epidemic, rolling_forecasts
+from nashfield.neural.epidemics.estimation import Estimate
+from nashfield.neural.epidemics.forecast import draw
 from nashfield.results import ParameterError
 
 KEY = jax.random.key(0)
@@ -81,9 +83,10 @@ def test_bands_are_in_order_and_open(forecast):
 
 
 @pytest.mark.slow
-def test_bands_hold_nine_of_ten_where_the_model_is_true():
+@pytest.mark.parametrize("dispersion", [0.0, 10.0])
+def test_bands_hold_nine_of_ten_where_the_model_is_true(dispersion):
     """Epidemics drawn from the model itself, fitted by it: 40 of them, 7 days each."""
-    chosen = settings(spread=1.0, dispersion=0.0)
+    chosen = settings(spread=1.0, dispersion=dispersion)
     model = EpidemicModel(chosen, chosen.drift)
     fixed = jnp.full(51, 500.0), jnp.full(51, 50.0), jnp.asarray(1e6)
     mean, _ = model.first(*fixed)
@@ -92,8 +95,10 @@ def test_bands_hold_nine_of_ten_where_the_model_is_true():
     states = model.unpack(paths)
     rng = np.random.default_rng(0)
     active = 1e6 * np.exp(states.active + states.reporting)
-    active = active * np.exp(0.02 * rng.normal(size=active.shape))
-    new = 1e6 * np.exp(states.new + 0.04 * rng.normal(size=active.shape))
+    new = 1e6 * np.exp(np.asarray(states.new))
+    scale = np.sqrt(0.02**2 + dispersion / active), np.sqrt(0.04**2 + dispersion / new)
+    active = active * np.exp(scale[0] * rng.normal(size=active.shape))
+    new = new * np.exp(scale[1] * rng.normal(size=active.shape))
     template, _ = epidemic(57)
     inside = []
     for one in range(40):
@@ -123,6 +128,31 @@ def test_known_inputs_of_the_future_are_taken():
         fit.forecast(7, key=KEY, inputs=np.ones((6, 1)))
     with pytest.raises(ParameterError, match="num_days must be at least 1"):
         fit.forecast(0, key=KEY)
+
+
+def test_small_numbers_widen_bands():
+    """States that are known, and chance in counts alone: the band is that of the counts."""
+    still = settings(
+        spread=1.0, dispersion=9.0, transmission_noise=0, trend_noise=0, reporting_noise=0
+    )
+    model = EpidemicModel(still, still.drift)
+    mean, spread = model.first(jnp.full(9, 400.0), jnp.full(9, 40.0), jnp.asarray(1e6))
+    zero = jnp.asarray(0.0)
+    found = Estimate(still.drift, mean[None], 0 * spread[None], zero, zero, zero, jnp.asarray(-1))
+    there = jnp.asarray(0), jnp.asarray(1e6), jnp.zeros((3, 0))
+    ahead = draw(still, found, *there, 4000, jax.random.key(2))
+    expected = 1e6 * np.exp(model.unpack(model.path(mean, there[2])).active)
+    width = 2 * 1.6449 * np.sqrt(0.02**2 + 9 / expected)
+    # The error of a quantile of 4000 draws is 2% of this width.
+    np.testing.assert_allclose(np.log(ahead.high / ahead.low), width, rtol=0.06)
+
+
+def test_fits_that_lead_nowhere_are_told():
+    counts, _ = epidemic()
+    with pytest.raises(
+        ValueError, match=r"counts up to 2020-03-01: the fit is not finite, with ga"
+    ):
+        rolling(counts, drift="prescribed", settings=settings(gamma=50.0))
 
 
 def test_origins_must_be_there():

@@ -102,6 +102,17 @@ def test_the_first_day():
     np.testing.assert_allclose(np.diagonal(spread)[-4:], [1, 0, 0, 0])
 
 
+@pytest.mark.parametrize("settings", [EpidemicSettings(), outbreak()])
+@pytest.mark.parametrize("counted", [100.0, 1e4])
+def test_the_first_day_where_all_are_ill(settings, counted):
+    model = EpidemicModel(settings, settings.drift)
+    days = jnp.full(14, counted)
+    mean, _ = model.first(days, days, jnp.asarray(100.0))
+    state = model.unpack(mean)
+    assert np.isfinite(mean).all()
+    np.testing.assert_allclose(np.exp(state.infected).sum() + np.exp(state.susceptible), 1)
+
+
 def test_samples_stay_on_the_simplex_and_their_chance_is_as_said():
     model = model_of(spread=2.0, transmission_noise=0.1)
     mean = state_of(model, rate=3.0, ill=0.5)

@@ -15,7 +15,8 @@ class LearntContact(RateGame):
     """`games.SIRContact` with a learnt epidemic: K stages of the illness, and a learnt removal.
 
     The susceptible choose their contact level a, are infected at the rate beta a I with I the
-    infected of all stages, and pay c_a (1 - a)^2 / 2 per day; the infected pay c_I per day.
+    infected of all stages, and pay c_a (1 - a)^2 / 2 per day; the infected pay c_I per day,
+    after the last one as well until they are well.
 
     Attributes:
         beta: rate of infection at full contact, per day.
@@ -66,6 +67,17 @@ class LearntContact(RateGame):
         level = 1 + self.beta * infected / self.c_a * gains[0, 1]
         return jnp.ones(self.num_states, level.dtype).at[0].set(jnp.clip(level, 0, 1))
 
+    def terminal_reward(self, mean_field: FiniteMeanField) -> Float[Array, "S"]:
+        """Minus the cost of the rest of an illness, which does not end with the days.
+
+        Each stage that is left lasts 1 / (K gamma) on average, at the last gamma. Without this,
+        an infection on the last day would be free.
+        """
+        num_stages = self.num_states - 2
+        left = jnp.arange(num_stages, 0, -1) / (num_stages * self.gamma[-1])
+        rest = jnp.zeros(self.num_states, mean_field.states.dtype)
+        return rest.at[1:-1].set(-self.c_I * left)
+
     @property
     def display(self) -> Display:
         """Names of the states."""
@@ -74,17 +86,20 @@ class LearntContact(RateGame):
 
 
 class Behaviour(eqx.Module):
-    """A contact level, judged.
+    """A contact level, judged. Costs are those of one agent of the first day, on average.
 
     Attributes:
         contact_level: (D,) that is kept.
         best_contact_level: (D,) of a best response to the frozen epidemic.
-        exploitability: what one agent of the first day gains by it, in the units of the costs.
+        exploitability: what one agent gains by it.
+        avoidance_cost: what one agent pays for avoidance, the integral of S c_a (1 - a)^2 / 2:
+            most that could be gained if infections were free.
     """
 
     contact_level: Float[Array, "D"]
     best_contact_level: Float[Array, "D"]
     exploitability: Float[Array, ""]
+    avoidance_cost: Float[Array, ""]
 
 
 def judge_contact(
@@ -128,4 +143,5 @@ def judge_contact(
         contact_level=level,
         best_contact_level=best_actions(game, best, flow)[:, 0],
         exploitability=flow[0] @ (best[0] - kept[0]),
+        avoidance_cost=jnp.trapezoid(flow[:, 0] * c_a * (1 - level) ** 2 / 2),
     )

@@ -51,14 +51,15 @@ class Estimate(eqx.Module):
 
     Attributes:
         drift: of transmission.
-        means: (D, X) states given all counts.
+        means: (D, X) states given all counts; NaN where no pass of the smoother was finite.
         covariances: (D, X, X) of `means`.
-        log_likelihood: of the counts, one day after the other.
+        log_likelihood: of the logarithms of the counts, one day after the other, in the model
+            made linear around the smoothed path.
         num_parameters: effective number of them: by how much, in all, the fitted logarithms of
             counts follow the counts.
         loss: of the network, per day; NaN without one.
         diverged_at: the step at which training diverged, or, counted on from there, the pass of
-            the smoother; -1 if neither. What is kept is from before.
+            the smoother; -1 if neither. What is kept is the last that was finite.
     """
 
     drift: Drift
@@ -106,16 +107,17 @@ def estimate(
         whole = count <= settings.num_iterations // 2
         there = jnp.where(whole, there, (means + there) / 2)
         fine = jnp.all(jnp.isfinite(there)) & jnp.all(jnp.isfinite(spreads))
-        now = there, spreads, jnp.sum(passed.log_likelihoods)
-        keep = fine | (count == 0)
+        # Of counts alone: that effects of weekdays have the sum zero was not seen.
+        now = there, spreads, jnp.sum(passed.log_likelihoods[:, :2])
+        fine = fine & jnp.isfinite(now[2])
         kept = jax.tree.map(
-            lambda new, old: jnp.where(keep, new, old), now, (means, covariances, likelihood)
+            lambda new, old: jnp.where(fine, new, old), now, (means, covariances, likelihood)
         )
         here = settings.num_training * neural + count
         return (*kept, jnp.where((broke < 0) & ~fine, here, broke)), None
 
-    nothing = jnp.zeros((*nowhere.shape, model.size), dtype)
-    carry = nowhere, nothing, jnp.asarray(0.0, dtype), broke
+    none = jnp.asarray(jnp.nan, dtype)
+    carry = nowhere + none, jnp.full((*nowhere.shape, model.size), none), none, broke
     passes = jnp.arange(settings.num_iterations + 1)
     means, covariances, likelihood, broke = jax.lax.scan(improve, carry, passes)[0]
     return Estimate(
@@ -156,6 +158,24 @@ def _num_parameters(
     looks = jax.vmap(jax.jacfwd(model.look))(means, series.weekdays)
     shares = jnp.einsum("dmx,dxy,dmy->dm", looks, covariances, looks) / errors
     return jnp.sum(jnp.where(jnp.isfinite(seen), shares, 0)[:, :2])
+
+
+def not_finite(what: str, settings: EpidemicSettings, series: Series, where: str = "") -> str:
+    """Says that a fit led to no finite number, and what to change.
+
+    Args:
+        what: what was fitted.
+        settings: of the fit.
+        series: counts.
+        where: the step at which it broke, or the numbers that are not finite.
+    """
+    most = max(np.nanmax(series.active, initial=0), np.nanmax(series.new, initial=0))
+    return (
+        f"{what}: the fit is not finite{where}, with gamma = {float(settings.gamma):.3g} per day, "
+        f"{settings.num_stages} stages, a population of {float(series.population):.6g} and up to "
+        f"{most:.6g} cases; give a gamma near one over the days that an illness lasts, the "
+        "population that the counts are of, or other settings"
+    )
 
 
 def series_of(counts: Any, inputs: Any = None) -> Series:

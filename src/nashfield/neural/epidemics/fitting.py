@@ -14,7 +14,7 @@ from nashfield.checks import check_number, check_size
 from nashfield.neural.epidemics.behaviour import judge_contact
 from nashfield.neural.epidemics.counts import check_cases
 from nashfield.neural.epidemics.drift import Drift
-from nashfield.neural.epidemics.estimation import Estimate, Series, estimate, series_of
+from nashfield.neural.epidemics.estimation import Estimate, Series, estimate, not_finite, series_of
 from nashfield.neural.epidemics.forecast import Forecast, draw
 from nashfield.neural.epidemics.model import EpidemicModel
 from nashfield.neural.epidemics.settings import EpidemicSettings, rung
@@ -37,8 +37,11 @@ class EpidemicFit(eqx.Module):
         contact_level: (D,) b over its highest value.
         best_contact_level: (D,) of a best response to the learnt epidemic, frozen.
         exploitability: what one agent gains by it, at the costs c_I and c_a.
+        avoidance_cost: what one agent pays for avoidance, the same agent on average; what is left
+            of the exploitability is not explained by it alone.
         num_parameters: effective number of parameters.
-        log_likelihood: of the counts.
+        log_likelihood: of the logarithms of the counts, in the model made linear around the
+            smoothed path.
         loss: of the network in training, per day; NaN without one.
         estimate: states and the drift.
         settings: what was fixed.
@@ -62,6 +65,7 @@ class EpidemicFit(eqx.Module):
     contact_level: Float[Array, "D"]
     best_contact_level: Float[Array, "D"]
     exploitability: Float[Array, ""]
+    avoidance_cost: Float[Array, ""]
     num_parameters: Float[Array, ""]
     log_likelihood: Float[Array, ""]
     loss: Float[Array, ""]
@@ -101,12 +105,13 @@ class EpidemicFit(eqx.Module):
             "of infection and the contact level"
         )
         if float(settings.gamma_noise) > 0 or float(settings.gamma_prior) > 0:
-            length += "; the rate may move a little where in- and outflow show it"
+            length += "; the rate may move a little where the counts show it"
         return [
             "counts are reported cases, not infections; the share that is found may change",
             length,
             "contact level: transmission over its highest value in these days, so that 1 means "
-            "the freest day, not no precaution at all",
+            "the freest day, not no precaution at all: a new variant, or better case finding, is "
+            "booked as contact",
             f"costs, for exploitability and best response: c_I = {float(self.c_I):.3g} for a day "
             f"of illness, c_a = {float(self.c_a):.3g} (a day without contact costs half of it); "
             "they are given, not learnt",
@@ -180,7 +185,8 @@ def fit_epidemic(
 
     Raises:
         ParameterError: a number is out of range, or `drift` has another name.
-        ValueError: too few days, no case at all, or inputs that do not fit.
+        ValueError: too few days, no case at all, inputs that do not fit, or a fit that leads to no
+            finite number: see `gamma`, the population, and the settings.
     """
     check_number("c_I", c_I, least=0.0)
     check_number("c_a", c_a, above=0.0)
@@ -192,6 +198,12 @@ def fit_epidemic(
     series = series_of(counts, inputs)
     check_cases(counts)
     found, parts = _fit(chosen, series, neural, scalar(c_I), scalar(c_a), key)
+    # A network's loss is NaN where there is none; all else is a number.
+    lost = [k for k, v in parts.items() if k != "loss" and not np.isfinite(v).all()]
+    if lost:
+        step = int(found.diverged_at)
+        where = f" at step {step}" if step >= 0 else f" ({', '.join(lost)})"
+        raise ValueError(not_finite(counts.name, chosen, series, where))
     fit = EpidemicFit(
         **parts,
         estimate=found,
@@ -250,6 +262,7 @@ def _fit(
         "contact_level": behaviour.contact_level,
         "best_contact_level": behaviour.best_contact_level,
         "exploitability": behaviour.exploitability,
+        "avoidance_cost": behaviour.avoidance_cost,
         "num_parameters": found.num_parameters,
         "log_likelihood": found.log_likelihood,
         "loss": found.loss,

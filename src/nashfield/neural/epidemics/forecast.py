@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from nashfield.checks import check_size
-from nashfield.neural.epidemics.estimation import Estimate, Series, estimate, series_of
+from nashfield.neural.epidemics.estimation import Estimate, Series, estimate, not_finite, series_of
 from nashfield.neural.epidemics.model import EpidemicModel
 from nashfield.neural.epidemics.settings import EpidemicSettings, rung
 from nashfield.typing import Array
@@ -22,10 +22,11 @@ class Forecast(eqx.Module):
     """Reported active cases of the days ahead; with a leading axis where there are many origins.
 
     Attributes:
-        median: (H,) persons.
-        low: (H,) 5% quantile.
-        high: (H,) 95% quantile.
-        samples: (N, H).
+        median: (H,) persons, of the counts that are expected if the epidemic goes on as in a
+            sample: chance in counting is left out, which at small numbers would lift it.
+        low: (H,) 5% quantile of counts.
+        high: (H,) 95% quantile of counts.
+        samples: (N, H) counts, with chance in counting.
         reproduction_number: (H,) median of R_t.
         reproduction_number_low: (H,) 5% quantile.
         reproduction_number_high: (H,) 95% quantile.
@@ -66,9 +67,12 @@ def draw(
     paths = model.samples(mean, covariance, inputs, num_samples=num_samples, key=paths_key)
     states = model.unpack(paths)
     logs = states.active + states.reporting
-    errors = settings.active_error * jax.random.normal(errors_key, logs.shape, logs.dtype)
-    persons = population * jnp.exp(logs + settings.spread * errors)
-    low, median, high = jnp.quantile(persons, jnp.asarray([_LOW, 0.5, _HIGH]), axis=0)
+    expected = population * jnp.exp(logs)
+    scale = settings.spread * jnp.sqrt(model.error_variance(expected, settings.active_error))
+    persons = expected * jnp.exp(scale * jax.random.normal(errors_key, logs.shape, logs.dtype))
+    low, high = jnp.quantile(persons, jnp.asarray([_LOW, _HIGH]), axis=0)
+    # Low samples have the widest errors in logarithms, and would lift the median of counts.
+    median = jnp.median(expected, axis=0)
     numbers = jnp.quantile(jnp.exp(states.number), jnp.asarray([_LOW, 0.5, _HIGH]), axis=0)
     return Forecast(median, low, high, persons, numbers[1], numbers[0], numbers[2])
 
@@ -103,7 +107,8 @@ def rolling_forecasts(
 
     Raises:
         ParameterError: `drift` has another name.
-        ValueError: an origin is not a position in `counts`, or inputs do not fit.
+        ValueError: an origin is not a position in `counts`, inputs do not fit, or a fit leads
+            nowhere.
     """
     check_size("num_days", num_days)
     check_size("num_samples", num_samples)
@@ -114,7 +119,13 @@ def rolling_forecasts(
         )
     settings, neural = rung(EpidemicSettings() if settings is None else settings, drift)
     series = series_of(counts, inputs)
-    return _rolling(settings, series, jnp.asarray(days), num_days, neural, num_samples, key)
+    found = _rolling(settings, series, jnp.asarray(days), num_days, neural, num_samples, key)
+    lost = days[~np.isfinite(np.asarray(found.median)).all(1)]
+    if lost.size:
+        raise ValueError(
+            not_finite(f"{counts.name} up to {counts.dates[lost[0]]}", settings, series)
+        )
+    return found
 
 
 @eqx.filter_jit

@@ -30,7 +30,7 @@ class Sweep(eqx.Module):
         surprises: (D, M) what was seen minus what was expected.
         surprise_variances: (D, M) of `surprises`.
         gains: (D, M, X).
-        log_likelihoods: (D,) of what was seen on the day.
+        log_likelihoods: (D, M) of what was seen given all before it; zero where nothing was.
     """
 
     means: Float[Array, "D X"]
@@ -42,7 +42,7 @@ class Sweep(eqx.Module):
     surprises: Float[Array, "D M"]
     surprise_variances: Float[Array, "D M"]
     gains: Float[Array, "D M X"]
-    log_likelihoods: Float[Array, "D"]
+    log_likelihoods: Float[Array, "D M"]
 
 
 def sweep(
@@ -86,7 +86,7 @@ def sweep(
         base = jnp.where(own, mean, around[day])
         looks = jnp.where(known[day][:, None], jax.jacfwd(look)(base, day), 0)
         expected = look(base, day) - looks @ base
-        surprises, spreads, gains, likelihood = [], [], [], jnp.zeros((), mean.dtype)
+        surprises, spreads, gains, likelihoods = [], [], [], []
         for m in range(seen.shape[1]):
             surprise = jnp.where(known[day, m], seen[day, m] - expected[m] - looks[m] @ mean, 0)
             spread = looks[m] @ covariance @ looks[m] + errors[day, m]
@@ -95,12 +95,12 @@ def sweep(
             covariance = covariance - spread * jnp.outer(gain, gain)
             covariance = (covariance + covariance.T) / 2
             term = -(jnp.log(2 * np.pi * spread) + surprise**2 / spread) / 2
-            likelihood = likelihood + jnp.where(known[day, m], term, 0)
+            likelihoods.append(jnp.where(known[day, m], term, 0))
             surprises.append(surprise)
             spreads.append(spread)
             gains.append(gain)
-        parts = jnp.stack(surprises), jnp.stack(spreads), jnp.stack(gains)
-        return (mean, covariance), (mean, covariance, *predicted, move, looks, *parts, likelihood)
+        parts = [jnp.stack(part) for part in (surprises, spreads, gains, likelihoods)]
+        return (mean, covariance), (mean, covariance, *predicted, move, looks, *parts)
 
     days = jnp.arange(seen.shape[0])
     start = jnp.zeros(size, first.dtype), jnp.zeros((size, size), first.dtype)

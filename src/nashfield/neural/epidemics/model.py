@@ -10,14 +10,14 @@ from nashfield.neural.epidemics.compartments import growth, infect, recover
 from nashfield.neural.epidemics.drift import Drift, features_of
 from nashfield.neural.epidemics.kalman import root
 from nashfield.neural.epidemics.settings import EpidemicSettings
-from nashfield.typing import Array
+from nashfield.typing import Array, ScalarLike
 
 # Keeps the logarithm of nobody finite.
 _NOBODY = 1e-30
 # Shares below this are none: a logarithm needs something.
 _LEAST = 1e-12
-# The effects of the days of the week have the sum zero, as well as this.
-_WEEKDAYS_ERROR = 1e-3
+# The effects of the days of the week have the sum zero; the variance of that.
+_WEEKDAYS_VARIANCE = 1e-3
 # At least this share is not infected.
 _FULL = 1e-6
 
@@ -175,12 +175,21 @@ class EpidemicModel(eqx.Module):
         s = self.settings
 
         def one(counts: Array, error: Array) -> tuple[Array, Array]:
-            chance = s.dispersion / jnp.maximum(counts, 1)
-            return jnp.log(jnp.maximum(counts, 0.5) / population), error**2 + chance
+            logs = jnp.log(jnp.maximum(counts, 0.5) / population)
+            return logs, self.error_variance(counts, error)
 
         logs, errors = zip(one(active, s.active_error), one(new, s.new_error), strict=True)
         rest = jnp.zeros_like(active)
-        return jnp.stack([*logs, rest], 1), jnp.stack([*errors, rest + _WEEKDAYS_ERROR], 1)
+        return jnp.stack([*logs, rest], 1), jnp.stack([*errors, rest + _WEEKDAYS_VARIANCE], 1)
+
+    def error_variance(self, counts: Float[Array, "*n"], error: ScalarLike) -> Float[Array, "*n"]:
+        """Variance of the logarithm of a count: its error, and the chance of small numbers.
+
+        Args:
+            counts: persons.
+            error: standard deviation, `active_error` or `new_error`.
+        """
+        return error**2 + self.settings.dispersion / jnp.maximum(counts, 1)
 
     def first(
         self, active: Float[Array, "D"], new: Float[Array, "D"], population: Float[Array, ""]
@@ -208,6 +217,8 @@ class EpidemicModel(eqx.Module):
             # The later stages are all but empty, and known to be.
             first = jnp.arange(s.num_stages) == 0
             shares, priors = jnp.where(first, 1.0, jnp.exp(-5.0)), jnp.where(first, priors, 0)
+        # Somebody is left to be infected, whatever was counted.
+        ill = jnp.minimum(ill, (1 - _FULL) / jnp.sum(shares))
         state = EpidemicState(
             transmission=jnp.log(rate),
             trend=jnp.zeros((), dtype),
