@@ -39,7 +39,7 @@ def test_examples(path, capsys):
 
 
 def test_quick_start(tmp_path):
-    exec(compile(block("import jax\n"), "README.md", "exec"), {})
+    exec(compile(block("import jax\nimport nashfield as nf\n"), "README.md", "exec"), {})
     assert (tmp_path / "runs/beach-bar-python/solution.npz").exists()
     assert (tmp_path / "flow.png").exists()
 
@@ -67,5 +67,20 @@ def test_one_line_installs_and_solves():
 
 
 def test_every_command_of_the_readme_is_one():
-    for line in re.findall(r"^nashfield (\w.*)$", README, re.M):
+    for line in re.findall(r"^nashfield (\w.*)$", README.replace("\\\n", " "), re.M):
         cli.parse(line.partition("#")[0].split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "start",
+    [
+        "# herd.py\n",
+        "import jax\nimport numpy as np\nimport nashfield as nf\n\ngame = nf.games.Meeting",
+        "import nashfield as nf\n\ntruth",
+    ],
+    ids=["herd", "meeting", "calibration"],
+)
+def test_what_is_learnt_from_data(start, capsys):
+    exec(compile(block(start), "README.md", "exec"), {"__name__": "readme"})
+    assert capsys.readouterr().out

@@ -15,11 +15,13 @@ _MAX_STATES, _MAX_BENT_STATES = 512, 128
 def print_lines(args: argparse.Namespace, solution: Any, out: Path) -> None:
     """Prints how the run ended and how good the answer is."""
     stats = solution.stats
-    rate = int(solution.num_steps) / max(stats["seconds"], 1e-9)
+    num_steps = int(solution.num_steps)
+    took = f"{num_steps} iterations in {stats['seconds']:.2f} s"
+    if num_steps:
+        took += f", {_rate(num_steps / max(stats['seconds'], 1e-9))}"
     print(
         f"{args.game} by {args.solver}: {solution.result.message.partition(':')[0]} "
-        f"({int(solution.num_steps)} iterations in {stats['seconds']:.2f} s, {_rate(rate)}; "
-        f"compiled in {stats['compile_seconds']:.2f} s)"
+        f"({took}; compiled in {stats['compile_seconds']:.2f} s)"
     )
     name = policy_name(solution.policy)
     if name:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from nashfield.games.continuous import ContinuousGame
+from nashfield.results import GameError
 from nashfield.typing import Array, Scalar, ScalarLike, Time
 
 
@@ -65,8 +66,22 @@ class DifferentialGame(ContinuousGame):
         return jnp.sqrt(jnp.full(self.state_dim, 2 * self.nu, x.dtype))
 
     def drift(self, t: ScalarLike, x: Float[Array, "D"], statistic: Any) -> Float[Array, "D"]:
-        """Minus the gradient of the cost in x, the statistic held constant."""
-        return -jax.grad(lambda x: self.cost(t, x, statistic))(x)
+        """Minus the gradient of the cost in x, the statistic held constant.
+
+        Raises:
+            GameError: the cost is no number.
+        """
+
+        def cost(x: Array) -> Array:
+            paid = self.cost(t, x, statistic)
+            if jnp.shape(paid) != ():
+                raise GameError(
+                    f"{type(self).__name__}.cost must give one number, not an array of shape "
+                    f"{jnp.shape(paid)}: on the line take x[0]"
+                )
+            return paid
+
+        return -jax.grad(cost)(x)
 
     def inside(self, x: Float[Array, "*batch D"]) -> Float[Array, "*batch D"]:
         """The nearest states of the domain."""

@@ -44,7 +44,8 @@ class RateGame(eqx.Module):
     Attributes:
         num_states: S.
         duration: how long the game lasts.
-        identifiable: numbers that its crowds tell, which `neural.calibrate` finds if none are named.
+        identifiable: numbers that its crowds tell; `neural.calibrate` finds them if none are
+            named.
     """
 
     num_states: eqx.AbstractVar[int]

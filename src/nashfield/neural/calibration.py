@@ -19,6 +19,8 @@ from nashfield.typing import Array, ScalarLike, scalar
 
 # Time steps, unless said otherwise.
 _LEAST_STEPS = 200
+# Noise may carry observed shares so far beyond 0 and 1.
+_OUTSIDE = 0.2
 
 
 class Calibration(eqx.Module):
@@ -46,7 +48,7 @@ def calibrate(
     game: RateGame | FiniteGame,
     trajectories: Any,
     *,
-    parameters: Sequence[str] | None = None,
+    parameters: Sequence[str] | str | None = None,
     temperature: ScalarLike | None = None,
     initial_laws: Any = None,
     num_starts: int = 5,
@@ -97,11 +99,16 @@ def calibrate(
         TypeError: the game is of another kind.
     """
     if not isinstance(game, RateGame | FiniteGame):
-        raise TypeError(f"calibrate takes a RateGame or a FiniteGame, not {type(game).__name__}")
+        raise TypeError(
+            "calibrate takes a game on finitely many states with an end, a RateGame (as "
+            f"sir-contact) or a FiniteGame (as susceptible-infected), not {type(game).__name__}"
+        )
     check_size("num_starts", num_starts)
     check_size("num_iterations", num_iterations)
     check_number("spread", spread, least=0.0)
     check_number("damping", damping, 0.0, 1 - 1e-6)
+    if isinstance(parameters, str):
+        parameters = (parameters,)
     names = tuple(getattr(game, "identifiable", ()) if parameters is None else parameters)
     _check_names(game, names)
     seen = _paths(game, trajectories)
@@ -178,12 +185,20 @@ def _check_names(game: RateGame | FiniteGame, names: tuple[str, ...]) -> None:
             raise ParameterError(
                 f"{name} must begin with a positive number, not {float(getattr(game, name)):g}"
             )
-    if not names or len(set(names)) < len(names):
+    if not names:
+        raise ParameterError(
+            f"name the numbers to find, as in parameters=({known[0]!r},): {type(game).__name__} "
+            f"has {', '.join(known)}"
+        )
+    if len(set(names)) < len(names):
         raise ParameterError(f"parameters must name numbers, each one once, not {names!r}")
 
 
 def _paths(game: RateGame | FiniteGame, trajectories: Any) -> np.ndarray:
-    seen = np.asarray(trajectories, float)
+    try:
+        seen = np.asarray(trajectories, float)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"trajectories must be an array of shares ({error})") from error
     seen = seen[None] if seen.ndim == 2 else seen
     if seen.ndim != 3 or seen.shape[-1] != game.num_states or seen.shape[1] < 2:
         raise ParameterError(
@@ -193,6 +208,12 @@ def _paths(game: RateGame | FiniteGame, trajectories: Any) -> np.ndarray:
         )
     if np.isinf(seen).any() or not np.isfinite(seen).any():
         raise ParameterError("trajectories must be finite, or NaN where nothing was seen")
+    low, high = np.nanmin(seen), np.nanmax(seen)
+    if low < -_OUTSIDE or high > 1 + _OUTSIDE:
+        raise ParameterError(
+            f"trajectories must be shares of the population, but go from {low:.4g} to {high:.4g}: "
+            "divide counts by the population"
+        )
     return seen
 
 

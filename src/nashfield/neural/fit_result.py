@@ -22,7 +22,7 @@ from nashfield.storage import RunFolderError
 _COLUMNS = ("step", "loss")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Fit:
     """The best model of a fit, and how the fit went.
 
@@ -47,6 +47,16 @@ class Fit:
     diverged_at: int | None = None
     seconds: float = 0.0
     folder: Path | None = None
+
+    def __repr__(self) -> str:
+        """In one line."""
+        game = type(self.model.game).__name__
+        where = "" if self.folder is None else f", folder={str(self.folder)!r}"
+        diverged = "" if self.diverged_at is None else f", diverged_at={self.diverged_at}"
+        return (
+            f"Fit({game}, best_loss={self.best_loss:.4g} at step {self.best_step} of "
+            f"{len(self.losses)}{diverged}, {self.seconds:.1f} s{where})"
+        )
 
     @classmethod
     def begin(
@@ -153,6 +163,7 @@ class Fit:
             raise RunFolderError(f"{folder}: the game is from a user's own file: pass game=...")
         if not isinstance(game, DifferentialGame):
             raise RunFolderError(f"{folder}: {type(game).__name__} is no DifferentialGame")
+        _check_same(folder, config["game"], record.make_config(game, None)["game"])
         try:
             num_inputs, forms = config["num_inputs"], config["networks"]
             networks = {name: _network(game, num_inputs, forms[name]) for name in _NETWORKS}
@@ -177,6 +188,16 @@ class Fit:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise RunFolderError(f"{folder}: broken, not a fit of this game ({error})") from error
+
+
+def _check_same(folder: Path, recorded: dict[str, Any], given: dict[str, Any]) -> None:
+    """Raises RunFolderError where the game is of another kind, or has other parameters."""
+    for part in ("name", "class", "parameters", "fingerprint"):
+        old, new = recorded.get(part), given.get(part)
+        if old != new:
+            raise RunFolderError(
+                f"{folder}: was fitted to another game: its {part} is {old}, not {new}"
+            )
 
 
 _NETWORKS = ("drift", "diffusion")

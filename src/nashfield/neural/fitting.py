@@ -1,5 +1,6 @@
 """Fits neural mean-field games to what was seen of crowds."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -84,11 +85,17 @@ def fit(
         `fit.diverged_at` is that step, and a warning says so.
 
     Raises:
-        TypeError: these are no observations.
+        TypeError: these are no observations, the model is no model, or the loss none.
         ParameterError: a number is out of range, or observations do not fit the game, the model or
             the loss.
         RunFolderError: the folder is not empty, or cannot be written to.
     """
+    if not isinstance(model, NeuralMeanFieldGame):
+        raise TypeError(
+            f"fit takes a model, NeuralMeanFieldGame(game, key=key), not {type(model).__name__}"
+        )
+    if loss is not None and not isinstance(loss, AbstractLoss):
+        raise TypeError(f"loss must be one such as neural.EnergyDistance(), not {loss!r}")
     seen = _observations(model, observations, "observations")
     loss = _default_loss(model, seen) if loss is None else loss
     judged = seen if validation is None else _observations(model, validation, "validation")
@@ -149,6 +156,14 @@ def _train(
             if not np.isfinite(losses).all():
                 diverged = done + int(np.argmin(np.isfinite(losses)))
                 return result.diverged(diverged).finished(time.perf_counter() - start)
+    except KeyboardInterrupt:
+        if result.folder is not None:
+            print(
+                "interrupted: the best fit so far is kept; "
+                f"neural.Fit.load({str(result.folder)!r})",
+                file=sys.stderr,
+            )
+        raise
     finally:
         report.close()
 

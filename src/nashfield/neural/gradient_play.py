@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
@@ -22,28 +23,52 @@ def gradient_play(
 
     Where a cost has a kink its gradient jumps, and the derivative of a jump is 0 almost everywhere:
     training would not notice that agents are driven back to the kink. Noise carries agents across
-    it, so derivatives are central differences as wide as the noise of a step.
+    it, so derivatives are central differences as wide as the noise of a step; in the statistic as
+    wide as in the state. With respect to the game's own numbers and to time they are 0.
     """
     still = jax.lax.stop_gradient
     flat, unravel = ravel_pytree(jax.tree.map(jnp.asarray, statistic))
-    width = still(jnp.sqrt(jnp.asarray(game.dt, states.dtype)) * jnp.mean(diffusion))
-    width = jnp.maximum(width, jnp.finfo(states.dtype).eps ** 0.5)
+    width = jnp.sqrt(jnp.asarray(game.dt, states.dtype)) * jnp.mean(diffusion)
+    width = still(jnp.maximum(width, jnp.finfo(states.dtype).eps ** 0.5))
+    arrays, rest = eqx.partition((game, t), eqx.is_array)
+    fixed = eqx.combine(still(arrays), rest)
+    return _drift(jnp.asarray(states), flat, fixed=fixed, unravel=unravel, width=width)
 
-    def at(x: Any, shift: Any, seen: Any) -> Array:
-        return game.drift(t, still(x) + shift[: game.state_dim], unravel(seen))
 
-    def agent(x: Array) -> Array:
-        size = game.state_dim + len(flat)
-        steps = width * jnp.eye(size, dtype=states.dtype)
+@eqx.filter_custom_jvp
+def _drift(states: Array, flat: Array, *, fixed: Any, unravel: Any, width: Array) -> Array:
+    game, t = fixed
+    return jax.vmap(lambda x: game.drift(t, x, unravel(flat)))(states)
 
-        def slope(step: Array) -> Array:
-            seen = step[game.state_dim :]
-            ahead, behind = at(x, step, still(flat) + seen), at(x, -step, still(flat) - seen)
-            return (ahead - behind) / (2 * width)
 
-        moved = jnp.concatenate([jnp.asarray(x), jnp.asarray(flat, x.dtype)])
-        slopes = still(jax.vmap(slope)(steps))
-        value = still(at(x, jnp.zeros(size, x.dtype), flat))
-        return value + (moved - still(moved)) @ slopes
+@_drift.def_jvp
+def _drift_jvp(primals: Any, tangents: Any, *, fixed: Any, unravel: Any, width: Any) -> Any:
+    (states, flat), (states_dot, flat_dot) = primals, tangents
+    (game, t), dtype = fixed, states.dtype
 
-    return jax.vmap(agent)(jnp.asarray(states))
+    def at(x: Array, seen: Array) -> Array:
+        return game.drift(t, x, unravel(seen))
+
+    def by_state(x: Array, step: Array) -> Array:
+        # Nobody is outside the domain, where a cost need not be finite.
+        ahead, behind = game.inside(x + step), game.inside(x - step)
+        apart = jnp.sum(ahead - behind)
+        change = at(ahead, flat) - at(behind, flat)
+        return jnp.where(apart > 0, change / jnp.where(apart > 0, apart, 1), 0)
+
+    def by_statistic(x: Array, step: Array) -> Array:
+        return (at(x, flat + step) - at(x, flat - step)) / (2 * width)
+
+    def agent(x: Array, x_dot: Any) -> Array:
+        moved = jnp.zeros_like(x)
+        if x_dot is not None:
+            steps = width * jnp.eye(len(x), dtype=dtype)
+            moved += x_dot @ jax.vmap(by_state, (None, 0))(x, steps)
+        if flat_dot is not None:
+            steps = width.astype(flat.dtype) * jnp.eye(len(flat), dtype=flat.dtype)
+            moved += (flat_dot @ jax.vmap(by_statistic, (None, 0))(x, steps)).astype(dtype)
+        return moved
+
+    value = _drift(states, flat, fixed=fixed, unravel=unravel, width=width)
+    axes = (0, None) if states_dot is None else (0, 0)
+    return value, jax.vmap(agent, axes)(states, states_dot)

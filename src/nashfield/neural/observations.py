@@ -83,7 +83,10 @@ class Observations(eqx.Module):
         Raises:
             ParameterError: another shape, or numbers that are not finite.
         """
-        states = np.asarray(states, float)
+        try:
+            states = np.asarray(states, float)
+        except (TypeError, ValueError) as error:
+            raise ParameterError(f"states of the last turn must be numbers ({error})") from error
         if states.ndim == 2 and game.state_dim == 1:
             states = states[..., None]
         if states.ndim != 3 or states.shape[-1] != game.state_dim:

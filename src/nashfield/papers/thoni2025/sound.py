@@ -20,7 +20,7 @@ from nashfield.plotting.canvas import PALETTE
 
 # Agents that a law is known by, and where two learnt laws are compared.
 _NUM_SAMPLES, _NUM_COMPARED = 25_200, 100_800
-# Mean distance of the training points from their law, by number of games, as on the sheet.
+# Mean distance of the training points from their law, by number of games.
 FLOORS = {1: 0.241, 3: 0.144, 10: 0.078, 30: 0.047, 100: 0.025}
 
 
@@ -115,9 +115,9 @@ def play(
         for games in sizes.curve
     }
     for games in sorted(curve):
-        sheet = FLOORS[games]
+        known = FLOORS[games]
         floor = [t.floor for t in curve[games]]
-        rows.append(Row.mean(f"meeting, {games} games: W1(training points, law)", sheet, floor))
+        rows.append(Row.mean(f"meeting, {games} games: W1(training points, law)", known, floor))
         ours = [t.to_truth for t in curve[games]]
         rows.append(Row.mean(f"meeting, {games} games: W1(model, law)", None, ours))
     bars = _trials("El Farol", ElFarolIntentions(), EL_FAROL, sizes.num_seeds, keys[2], tell)
