@@ -87,7 +87,7 @@ def test_only_the_ratio_of_costs_is_there():
     ("keys", "message"),
     [
         ({"parameters": ("bta",)}, "SIRContact has no number 'bta'; it has beta, gamma, c_a, c_I"),
-        ({"parameters": ()}, "parameters must name numbers, each one once"),
+        ({"parameters": ()}, r"name the numbers to find, as in parameters=\('beta',\)"),
         ({"parameters": ("beta", "beta")}, "parameters must name numbers, each one once"),
         ({"num_starts": 0}, "num_starts must be at least 1, not 0"),
         ({"num_iterations": 0}, "num_iterations must be at least 1, not 0"),
@@ -99,6 +99,8 @@ def test_only_the_ratio_of_costs_is_there():
         ({"trajectories": np.zeros((5, 2))}, r"trajectories must have shape .* not \(5, 2\)"),
         ({"trajectories": np.full((5, 3), np.nan)}, "trajectories must be finite, or NaN"),
         ({"trajectories": np.full((5, 3), np.inf)}, "trajectories must be finite, or NaN"),
+        ({"trajectories": np.full((41, 3), 300.0)}, "go from 300 to 300: divide counts by"),
+        ({"trajectories": "paths.csv"}, "trajectories must be an array of shares"),
     ],
 )
 def test_messages(keys, message):
@@ -113,5 +115,5 @@ def test_numbers_begin_positive():
 
 
 def test_other_games(without_type_checks):
-    with pytest.raises(TypeError, match="takes a RateGame or a FiniteGame, not MalwareSpread"):
+    with pytest.raises(TypeError, match="calibrate takes a game on finitely.*, not MalwareSpread"):
         calibrate(nf.games.MalwareSpread(), np.zeros((5, 3)), parameters=NAMES)
