@@ -115,5 +115,5 @@ def test_numbers_begin_positive():
 
 
 def test_other_games(without_type_checks):
-    with pytest.raises(TypeError, match="calibrate takes a game on finitely.*, not MalwareSpread"):
+    with pytest.raises(TypeError, match=r"calibrate takes a game on finitely.*, not MalwareSpread"):
         calibrate(nf.games.MalwareSpread(), np.zeros((5, 3)), parameters=NAMES)

@@ -21,7 +21,7 @@ def test_a_game_is_no_model(without_type_checks):
 
 
 def test_a_name_is_no_loss(without_type_checks):
-    with pytest.raises(TypeError, match="loss must be one such as neural.EnergyDistance"):
+    with pytest.raises(TypeError, match=r"loss must be one such as neural\.EnergyDistance"):
         nf.neural.fit(model(), np.zeros((2, 3)), loss="mmd", key=KEY)
 
 
