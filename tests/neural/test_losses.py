@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, wasserstein_distance
 
+from nashfield.neural import losses
 from nashfield.neural.losses import (
     MMD,
     EnergyDistance,
@@ -101,6 +102,28 @@ def test_mmd_over_all_pairs(precision, n, m, dim):
     )
     found = MMD(bandwidths=[0.3, 1.5])(jnp.asarray(x), jnp.asarray(y))
     close(found, by_hand, precision)
+
+
+@pytest.mark.parametrize("loss", [EnergyDistance(), MMD()])
+def test_blocks_of_pairs_change_nothing(precision, loss, monkeypatch):
+    """Values and slopes in blocks of 3 rows and the rest, beside all pairs at once."""
+    x, y = (jnp.asarray(z) for z in crowds(10, 8, 2, precision))
+    value, slope = jax.value_and_grad(loss)(x, y)
+    monkeypatch.setattr(losses, "_BLOCK", 25)
+    blocked, blocked_slope = jax.value_and_grad(loss)(x, y)
+    rounding = 1e-5 if precision == "float32" else 1e-12
+    np.testing.assert_allclose(blocked, value, rtol=rounding)
+    np.testing.assert_allclose(blocked_slope, slope, rtol=20 * rounding, atol=rounding)
+
+
+@pytest.mark.parametrize(
+    ("loss", "dim"), [(EnergyDistance(), 1), (EnergyDistance(), 2), (MMD(), 2)]
+)
+def test_large_crowds_take_no_table_of_pairs(loss, dim):
+    """40,000 agents beside 60,000: a table would take 9.6 GB, the program less than 0.2."""
+    shapes = (jax.ShapeDtypeStruct((n, dim), jnp.float32) for n in (40_000, 60_000))
+    memory = jax.jit(jax.value_and_grad(loss)).lower(*shapes).compile().memory_analysis()
+    assert memory.temp_size_in_bytes < 2e8
 
 
 def test_gaussian_likelihood_by_scipy(precision):

@@ -1,7 +1,6 @@
 """What a fit of a neural mean-field game gives, and how it is kept."""
 
 import dataclasses
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,13 @@ from jaxtyping import Float
 
 from nashfield import record, storage
 from nashfield.games.differential import DifferentialGame
-from nashfield.neural.losses import AbstractLoss
 from nashfield.neural.model import NeuralMeanFieldGame
 from nashfield.neural.networks import Look
 from nashfield.policies.network import Network
 from nashfield.storage import RunFolderError
 
-_COLUMNS = ("step", "loss")
+# Of the history.
+COLUMNS = ("step", "loss")
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -58,58 +57,6 @@ class Fit:
             f"{len(self.losses)}{diverged}, {self.seconds:.1f} s{where})"
         )
 
-    @classmethod
-    def begin(
-        cls, model: NeuralMeanFieldGame, loss: AbstractLoss, folder: str | Path | None
-    ) -> "Fit":
-        """Before anything was looked at.
-
-        Raises:
-            RunFolderError: the folder is not empty, or cannot be written to.
-        """
-        folder = None if folder is None else Path(folder)
-        if folder is not None:
-            storage.new_folder(folder)
-        empty = {name: np.zeros(0) for name in _COLUMNS}
-        return cls(model, np.inf, 0, empty, np.zeros(0), repr(loss), folder=folder)
-
-    def with_look(self, model: NeuralMeanFieldGame, step: int, loss: float) -> tuple["Fit", bool]:
-        """After a look at `model`, and whether it is the best so far; kept in the folder.
-
-        The game stays the one that was given, in its own precision.
-        """
-        row = {"step": step, "loss": loss}
-        history = {name: np.append(self.history[name], row[name]) for name in _COLUMNS}
-        better = loss < self.best_loss
-        found = dataclasses.replace(self, history=history)
-        if better:
-            model = eqx.tree_at(lambda m: m.game, model, self.model.game)
-            found = dataclasses.replace(found, model=model, best_loss=loss, best_step=step)
-        if self.folder is not None:
-            found._write(self.folder)
-        return found, better
-
-    def with_losses(self, losses: Any) -> "Fit":
-        """After some steps."""
-        return dataclasses.replace(self, losses=np.append(self.losses, losses))
-
-    def diverged(self, step: int) -> "Fit":
-        """After a step that led nowhere; warns."""
-        warnings.warn(
-            f"the loss of step {step} is not finite: the weights of step {self.best_step} are "
-            "returned; lower learning_rate, or raise the horizon of the game",
-            RuntimeWarning,
-            stacklevel=4,
-        )
-        return dataclasses.replace(self, diverged_at=step)
-
-    def finished(self, seconds: float) -> "Fit":
-        """After the last step, or the one that led nowhere."""
-        found = dataclasses.replace(self, seconds=seconds)
-        if self.folder is not None:
-            found._write(self.folder)
-        return found
-
     def save(self, folder: str | Path) -> None:
         """Writes config.json, history.csv and solution.npz into a new or empty folder.
 
@@ -117,28 +64,7 @@ class Fit:
             RunFolderError: the folder is not empty, or cannot be written to.
         """
         storage.new_folder(Path(folder))
-        self._write(Path(folder))
-
-    def _write(self, folder: Path) -> None:
-        spec = record.make_config(self.model.game, None)["game"]
-        config = {
-            "kind": "neural-fit",
-            "game": spec,
-            "loss": self.loss,
-            "networks": {name: _form(getattr(self.model, name)) for name in _NETWORKS},
-            "num_inputs": self.model.num_inputs,
-            "best_loss": self.best_loss if np.isfinite(self.best_loss) else None,
-            "best_step": self.best_step,
-            "diverged_at": self.diverged_at,
-            "seconds": self.seconds,
-        }
-        storage.write_config(folder, config)
-        table = np.stack([self.history[name] for name in _COLUMNS], -1)
-        storage.write_history(folder / storage.HISTORY, table, _COLUMNS)
-        arrays = {"losses": self.losses, **{f"history_{k}": v for k, v in self.history.items()}}
-        leaves = jax.tree.leaves(_learnt(self.model))
-        arrays |= {f"leaf_{i}": leaf for i, leaf in enumerate(leaves)}
-        storage.write_arrays(folder / storage.SOLUTION, arrays)
+        write_fit(self, Path(folder))
 
     @classmethod
     def load(cls, folder: str | Path, *, game: Any = None) -> "Fit":
@@ -179,7 +105,7 @@ class Fit:
                 model,
                 np.inf if config["best_loss"] is None else float(config["best_loss"]),
                 int(config["best_step"]),
-                {name: arrays[f"history_{name}"] for name in _COLUMNS},
+                {name: arrays[f"history_{name}"] for name in COLUMNS},
                 arrays["losses"],
                 str(config["loss"]),
                 config["diverged_at"],
@@ -188,6 +114,29 @@ class Fit:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise RunFolderError(f"{folder}: broken, not a fit of this game ({error})") from error
+
+
+def write_fit(fit: Fit, folder: Path) -> None:
+    """Writes a fit into a folder that is there, over what an earlier look wrote."""
+    spec = record.make_config(fit.model.game, None)["game"]
+    config = {
+        "kind": "neural-fit",
+        "game": spec,
+        "loss": fit.loss,
+        "networks": {name: _form(getattr(fit.model, name)) for name in _NETWORKS},
+        "num_inputs": fit.model.num_inputs,
+        "best_loss": fit.best_loss if np.isfinite(fit.best_loss) else None,
+        "best_step": fit.best_step,
+        "diverged_at": fit.diverged_at,
+        "seconds": fit.seconds,
+    }
+    storage.write_config(folder, config)
+    table = np.stack([fit.history[name] for name in COLUMNS], -1)
+    storage.write_history(folder / storage.HISTORY, table, COLUMNS)
+    arrays = {"losses": fit.losses, **{f"history_{k}": v for k, v in fit.history.items()}}
+    leaves = jax.tree.leaves(_learnt(fit.model))
+    arrays |= {f"leaf_{i}": leaf for i, leaf in enumerate(leaves)}
+    storage.write_arrays(folder / storage.SOLUTION, arrays)
 
 
 def _check_same(folder: Path, recorded: dict[str, Any], given: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from nashfield.checks import check_number, check_size
+from nashfield.neural import fit_progress
 from nashfield.neural.fit_result import Fit
 from nashfield.neural.losses import AbstractLoss, EnergyDistance, Wasserstein
 from nashfield.neural.model import NeuralMeanFieldGame, check_inputs
@@ -127,7 +128,7 @@ def fit(
         seen_start=seen.from_the_start,
         judged_start=judged.from_the_start,
     )
-    result = Fit.begin(eqx.tree_at(lambda m: m.game, model, game), loss, folder)
+    result = fit_progress.begin(eqx.tree_at(lambda m: m.game, model, game), loss, folder)
     report = ProgressReport(num_steps, progress, work="fitting", number="loss")
     return _train(training, result, num_steps, patience, report)
 
@@ -139,23 +140,22 @@ def _train(
     start, since = time.perf_counter(), 0
     try:
         while True:
-            result, better = result.with_look(
-                training.with_networks(weights.averaged),
-                int(weights.step),
-                float(look_at(training, weights.averaged)),
-            )
+            done, look = int(weights.step), float(look_at(training, weights.averaged))
+            model = training.with_networks(weights.averaged)
+            result, better = fit_progress.with_look(result, model, done, look)
             since = 0 if better else since + 1
-            done = int(weights.step)
-            rate = done / max(time.perf_counter() - start, 1e-9)
-            report.update(done, result.history["loss"][-1], rate)
+            passed = time.perf_counter() - start
+            report.update(done, look, done / max(passed, 1e-9))
             if done >= num_steps or (patience is not None and since >= patience):
-                return result.finished(time.perf_counter() - start)
+                if not np.isfinite(look):
+                    result = fit_progress.diverged(result, done)
+                return fit_progress.finished(result, passed)
             weights, losses = advance(training, weights)
             losses = np.asarray(losses)[: num_steps - done]
-            result = result.with_losses(losses)
+            result = fit_progress.with_losses(result, losses)
             if not np.isfinite(losses).all():
-                diverged = done + int(np.argmin(np.isfinite(losses)))
-                return result.diverged(diverged).finished(time.perf_counter() - start)
+                result = fit_progress.diverged(result, done + int(np.argmin(np.isfinite(losses))))
+                return fit_progress.finished(result, time.perf_counter() - start)
     except KeyboardInterrupt:
         if result.folder is not None:
             print(
