@@ -7,43 +7,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests.neural.bent import Bent
 
 import nashfield as nf
 from nashfield.dynamics.diffusions import GradientPlay, roll_crowd
-from nashfield.games.differential import DifferentialGame
 from nashfield.games.zoo.consensus import Consensus
 from nashfield.games.zoo.el_farol import ElFarolIntentions
 from nashfield.games.zoo.meeting_arrival import MeetingArrival
-from nashfield.mean_fields import Gaussian
 from nashfield.neural import Inputs, NeuralMeanFieldGame
-from nashfield.neural.model import gradient_play
 from nashfield.policies.network import Network
 from nashfield.results import ParameterError
-from nashfield.typing import Scalar, scalar
 
 KEY = jax.random.key(3)
 speeds_of = eqx.filter_jit(lambda model, *arguments: model.speeds(*arguments))
 GAME = MeetingArrival(duration=3.0, horizon=6)
-
-
-class Bent(DifferentialGame):
-    """In two dimensions, with a kink at the statistic, a vector; drift -sign(x - s) - t x."""
-
-    nu: Scalar = eqx.field(converter=scalar, default=0.5)
-    common_noise: Scalar = eqx.field(converter=scalar, default=0.3)
-    duration: Scalar = eqx.field(converter=scalar, default=2.0)
-    horizon: int = 8
-    state_dim: int = 2
-    control_dim: int = 2
-
-    def initial(self):
-        return Gaussian(np.zeros(2), np.eye(2))
-
-    def statistic(self, mean_field):
-        return {"mean": mean_field.mean()}
-
-    def cost(self, t, x, statistic):
-        return jnp.sum(jnp.abs(x - statistic["mean"])) + t * jnp.sum(x**2) / 2
 
 
 def loud(model):
@@ -161,66 +138,6 @@ def test_inputs_change_the_drift_and_hold():
     assert np.abs(drifts[0] - drifts[1]).min() > 1e-3
 
 
-def test_the_game_keeps_its_value_and_gets_a_slope(precision):
-    """At a kink the slope is that of the drift averaged over a step's noise to either side."""
-    game, sigma = MeetingArrival(nu=0.0), 0.4
-    width = sigma * 0.5**0.5
-    states = jnp.asarray(np.linspace(11, 14, 61)[:, None], precision)
-    begins, t = jnp.asarray(12.7, precision), jnp.zeros((), precision)
-    diffusion = jnp.full_like(states, sigma)
-
-    def drift(x, s):
-        return gradient_play(game, t, x, s, diffusion)
-
-    known = jax.vmap(lambda x: game.drift(t, x, begins))(states)
-    np.testing.assert_array_equal(drift(states, begins), known)
-    _, ahead = jax.jvp(lambda x: drift(x, begins), (states,), (jnp.ones_like(states),))
-    _, seen = jax.jvp(lambda s: drift(states, s), (begins,), (jnp.ones_like(begins),))
-    x = np.asarray(states, float)[:, 0]
-
-    def smoothed(jumps):
-        """d/dx of the mean of the drift over x + width U(-1, 1), by its antiderivative."""
-
-        def whole(x):
-            return sum(size * np.maximum(x - kink, 0) for kink, size in jumps)
-
-        def mean(x):
-            return (whole(x + width) - whole(x - width)) / (2 * width)
-
-        return (mean(x + 1e-5) - mean(x - 1e-5)) / 2e-5
-
-    away = np.all([np.abs(np.abs(x - k) - width) > 2e-4 for k in (12.0, 12.7)], 0)
-    by_x = smoothed([(12.0, -1.0), (12.7, -2.0)])
-    np.testing.assert_allclose(
-        np.asarray(ahead)[away, 0], by_x[away], atol=1e-5 if precision == "float64" else 1e-3
-    )
-    by_s = -smoothed([(12.7, -2.0)])
-    np.testing.assert_allclose(
-        np.asarray(seen)[away, 0], by_s[away], atol=1e-5 if precision == "float64" else 1e-3
-    )
-    assert by_x.min() < -3  # the kinks were met
-
-
-def test_smooth_costs_keep_their_slope():
-    """Central differences of a line are exact, in the state and in the statistic."""
-
-    class Spring(Bent):
-        def cost(self, t, x, statistic):
-            return jnp.sum((x - statistic["mean"]) ** 2 * jnp.asarray([0.5, 1.5])) / 2
-
-    states = jax.random.normal(KEY, (5, 2))
-
-    def both(x):
-        game = Spring()
-        seen = game.statistic(game.crowd_of(x))
-        return gradient_play(game, jnp.zeros(()), x, seen, jnp.full_like(x, 0.3))
-
-    found = jax.jacobian(both)(states)
-    stiffness = np.array([0.5, 1.5])
-    by_hand = np.einsum("de,nm->ndme", np.diag(stiffness), np.full((5, 5), 0.2) - np.eye(5))
-    np.testing.assert_allclose(found, by_hand, atol=1e-9)
-
-
 def test_simulations_start_where_told_and_come_again():
     model, start = model_of(), jnp.linspace(10, 14, 4)[:, None]
     options = {"num_agents": 4, "times": [0.0, 0.7, 3.0], "start": start}
@@ -265,6 +182,11 @@ def test_times_are_those_of_the_steps(precision):
         ),
         (lambda: model_of(num_inputs=-1), ParameterError, "num_inputs must be at least 0, not -1"),
         (lambda: model_of(drift=(8, 0)), ParameterError, "drift must be at least 1, not 0"),
+        (
+            lambda: NeuralMeanFieldGame(GAME, drift=32, key=KEY),
+            TypeError,
+            "drift must be the widths of hidden layers, such as (32, 32), a Network, or None, not",
+        ),
         (lambda: model_of(diffusion=(0.5,)), ParameterError, "diffusion must be a whole number"),
         (
             lambda: model_of(drift=Network.draw((3, 4, 1), key=KEY)),

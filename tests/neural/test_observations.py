@@ -28,6 +28,7 @@ def test_inputs_hold_until_the_next(precision):
     [
         ([0.0, 1.0], [[1.0]], "not (2,) and (1, 1)"),
         ([0.0], [1.0], "not (1,) and (1,)"),
+        ([0.0], [[]], "none of which is 0, not (1,) and (1, 0)"),
         ([0.0, np.nan], [[1.0], [2.0]], "times and values of inputs must be finite"),
         ([0.0, 1.0], [[1.0], [np.inf]], "times and values of inputs must be finite"),
         ([1.0, 1.0], [[1.0], [2.0]], "the times of inputs must increase"),

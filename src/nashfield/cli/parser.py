@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from nashfield.cli.fit_arguments import add_fit_arguments
+from nashfield.cli.values import count, positive, setting, tolerance
 from nashfield.registry import PAPERS, suggest
 from nashfield.results import NashfieldError
 
@@ -11,8 +13,6 @@ DEFAULT_SOLVER = "auto"
 DEFAULT_ITERATIONS = 10_000
 DEFAULT_GRADIENT_STEPS = 500
 DEFAULT_TOLERANCE = 1e-4
-# What `nashfield fit` knows.
-_KINDS = ("epidemic",)
 
 _EXAMPLES = """examples:
   nashfield solve beach-bar
@@ -122,7 +122,7 @@ def _solve(commands: Any) -> _Parser:
     )
     add(
         "--iterations",
-        type=_count,
+        type=count,
         metavar="N",
         help="at most so many, those before a resumption included (default "
         f"{DEFAULT_ITERATIONS}; {DEFAULT_GRADIENT_STEPS} where a policy is trained; 20 of deep "
@@ -130,7 +130,7 @@ def _solve(commands: Any) -> _Parser:
     )
     add(
         "--tolerance",
-        type=_tolerance,
+        type=tolerance,
         metavar="X",
         help="stop once the exploitability is at most X times that of the start, the uniform "
         f"policy (default {DEFAULT_TOLERANCE}; 0, which does all iterations, where a policy is "
@@ -138,7 +138,7 @@ def _solve(commands: Any) -> _Parser:
     )
     add(
         "--seed",
-        type=_count,
+        type=count,
         default=0,
         metavar="N",
         help="for solvers that draw (default %(default)s)",
@@ -149,7 +149,7 @@ def _solve(commands: Any) -> _Parser:
             nargs="+",
             action="extend",
             default=[],
-            type=_setting,
+            type=setting,
             metavar="NAME=VALUE",
             help=f"parameters of the {whose}",
         )
@@ -158,7 +158,7 @@ def _solve(commands: Any) -> _Parser:
         nargs="+",
         action="extend",
         default=[],
-        type=_setting,
+        type=setting,
         metavar="NAME=VALUE",
         help="put a game on points on a grid, for solvers of tables: num_cells=60 num_actions=21, "
         "and low, high, action_low, action_high where the game has no bounds",
@@ -185,17 +185,17 @@ def _simulate(commands: Any) -> _Parser:
     text = "play a saved solution among finitely many agents"
     parser = _saved(_add(commands, "simulate", "simulate", text))
     add = parser.add_argument
-    add("--agents", type=_positive, required=True, metavar="N", help="number of agents")
+    add("--agents", type=positive, required=True, metavar="N", help="number of agents")
     add(
         "--seeds",
-        type=_positive,
+        type=positive,
         default=100,
         metavar="M",
         help="repetitions (default %(default)s)",
     )
     add(
         "--seed",
-        type=_count,
+        type=count,
         default=0,
         metavar="N",
         help="of the random numbers (default %(default)s)",
@@ -212,53 +212,7 @@ def _simulate(commands: Any) -> _Parser:
 def _fit(commands: Any) -> _Parser:
     text = "fit a game to data: of an epidemic, its rates and how much contact people have"
     parser = _add(commands, "fit", "fit", text)
-    add = parser.add_argument
-    add("kind", type=_kind, metavar="epidemic", help="what the data are of")
-    add(
-        "data",
-        metavar="CASES",
-        help="a CSV file with a column date and one of active (or new) cases, or the name of a "
-        "dataset (see `nashfield datasets`)",
-    )
-    add("--population", type=_positive, metavar="N", help="number of persons")
-    add("--from", dest="start", metavar="DATE", help="first day (default: the first in the file)")
-    add("--to", dest="end", metavar="DATE", help="last day (default: the last in the file)")
-    add("--column", metavar="NAME", help="the column of active cases, where it has another name")
-    add("--inputs", metavar="CSV", help="events: rows start,end,name, or a column a day")
-    add("--inputs-source", metavar="TEXT", help="who the inputs are from, if the file does not say")
-    add(
-        "--forecast",
-        type=_positive,
-        metavar="DAYS",
-        help="days to forecast (default 14, and 3 with --outbreak)",
-    )
-    add(
-        "--gamma",
-        type=_rate,
-        metavar="X",
-        help="share of the active cases that recovers a day: active cases alone do not tell it "
-        "(default 0.1, and 0.5 with --outbreak)",
-    )
-    for what, kind, text in (
-        ("illness", _tolerance, "a day of illness, c_I"),
-        ("avoidance", _rate, "avoidance, c_a: a day without contact costs half of it"),
-    ):
-        add(
-            f"--cost-{what}",
-            type=kind,
-            default=1.0,
-            metavar="X",
-            help=f"assumed cost of {text}; for best response and exploitability alone (default 1)",
-        )
-    add(
-        "--outbreak",
-        action="store_true",
-        help="one outbreak of some weeks in a closed place, where all who are ill are counted",
-    )
-    add("--seed", type=_count, default=0, metavar="N", help="of all random numbers")
-    add("--out", metavar="DIR", help="folder, new or empty (default runs/epidemic-NUMBER)")
-    add("--no-plots", action="store_true", help="draw no picture")
-    add("--json", action="store_true", help="the last line of standard output is one object")
+    add_fit_arguments(parser)
     return parser
 
 
@@ -283,7 +237,7 @@ def _paper(commands: Any) -> _Parser:
     add = parser.add_argument
     add("paper", metavar="NAME", help="one of " + ", ".join(sorted(PAPERS)))
     add("--quick", action="store_true", help="fewer seeds and shorter runs: done in minutes")
-    add("--seed", type=_count, default=0, metavar="N", help="of all random numbers")
+    add("--seed", type=count, default=0, metavar="N", help="of all random numbers")
     add("--out", metavar="DIR", help="folder for rows and pictures, new or empty")
     add("--json", action="store_true", help="the last line of standard output is one object")
     return parser
@@ -297,56 +251,3 @@ def _saved(parser: _Parser) -> _Parser:
         help="the game that was solved, where its file has moved or changed since",
     )
     return parser
-
-
-def _kind(text: str) -> str:
-    if text not in _KINDS:
-        raise argparse.ArgumentTypeError(
-            f"nothing to fit by the name {text!r}; {suggest(text, _KINDS)}"
-        )
-    return text
-
-
-def _count(text: str) -> int:
-    return _integer(text, 0)
-
-
-def _positive(text: str) -> int:
-    return _integer(text, 1)
-
-
-def _integer(text: str, least: int) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = least - 1
-    if number < least or number >= 1 << 63:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least {least}")
-    return number
-
-
-def _tolerance(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
-    return number
-
-
-def _rate(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return number
-
-
-def _setting(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
-    return name, value

@@ -1,6 +1,5 @@
 """Neural mean-field games: a game's own dynamics, and what is learnt beside them."""
 
-import math
 from typing import Any
 
 import equinox as eqx
@@ -12,6 +11,7 @@ from jaxtyping import Float, PRNGKeyArray
 from nashfield.checks import check_size
 from nashfield.dynamics.diffusions import AbstractDiffusion, Speeds, roll_crowd
 from nashfield.games.differential import DifferentialGame
+from nashfield.neural.first_networks import first_diffusion, first_network
 from nashfield.neural.gradient_play import gradient_play
 from nashfield.neural.learnt_game import learnt_exploitability
 from nashfield.neural.networks import Look, raw_features
@@ -30,7 +30,8 @@ class NeuralMeanFieldGame(AbstractDiffusion):
     standard deviation) and exogenous inputs u: the same for every agent, so that any number of
     agents can play, and nobody's number matters. Every agent has noise of its own. Source: Thöni,
     Bachrach and Kachman (2025), "Neural mean-field games", whose g is added to sigma = sqrt(2 nu);
-    here g is all of the diffusion, positive, begins at sigma and may fall below it.
+    here g is all of the diffusion: positive, sigma before it has learnt anything, and free to fall
+    below it.
 
     Attributes:
         game: the known part.
@@ -79,9 +80,9 @@ class NeuralMeanFieldGame(AbstractDiffusion):
         self.look = Look.plain(game, num_inputs)
         drift_key, diffusion_key = jax.random.split(key)
         sizes = self.look.scale.shape[0], game.state_dim
-        self.drift = _network("drift", drift, sizes, drift_key)
-        self.unit, start = _first_diffusion(game)
-        self.diffusion = _network("diffusion", diffusion, sizes, diffusion_key, start)
+        self.drift = first_network("drift", drift, sizes, drift_key)
+        self.unit, start = first_diffusion(game)
+        self.diffusion = first_network("diffusion", diffusion, sizes, diffusion_key, start)
 
     def speeds(
         self,
@@ -260,47 +261,3 @@ def _checked_times(game: DifferentialGame, times: Any) -> Array:
             f"{type(game).__name__}, not run from {known[0]:g} to {known[-1]:g}"
         )
     return jnp.asarray(known)
-
-
-def _network(
-    name: str,
-    given: tuple[int, ...] | Network | None,
-    sizes: tuple[int, int],
-    key: PRNGKeyArray,
-    bias: float = 0.0,
-) -> Network | None:
-    if given is None:
-        return None
-    if isinstance(given, Network):
-        found = np.shape(given.weights[0])[0], np.shape(given.biases[-1])[0]
-        if found != sizes:
-            raise ParameterError(
-                f"{name} must take {sizes[0]} features and give {sizes[1]} numbers, but takes "
-                f"{found[0]} and gives {found[1]}"
-            )
-        return given
-    for width in given:
-        check_size(name, width)
-    network = Network.draw((sizes[0], *given, sizes[1]), last_scale=0.01, key=key)
-    last = jnp.full(sizes[1], bias, jnp.float32)
-    return eqx.tree_at(lambda n: n.biases[-1], network, last)
-
-
-def _first_diffusion(game: DifferentialGame) -> tuple[Float[Array, ""], float]:
-    """A unit, and the number whose softplus times the unit is the diffusion at first.
-
-    That is the game's sigma; where it has none, a tenth of what would carry an agent across the
-    first crowd, as none at all could not be learnt from.
-    """
-    law = game.initial()
-    mean = law.mean()
-    sigma = jnp.mean(game.diffusion(jnp.zeros_like(mean[0]), mean, game.statistic(law)))
-    spread = jnp.sqrt(jnp.mean(law.expect(lambda x: (x - mean) ** 2)))
-    if float(sigma) > 0:
-        return sigma.astype(jnp.float32), _inverse_softplus(1.0)
-    crossing = jnp.where(spread > 0, spread, 1) / jnp.sqrt(jnp.asarray(game.duration, spread.dtype))
-    return crossing.astype(jnp.float32), _inverse_softplus(0.1)
-
-
-def _inverse_softplus(value: float) -> float:
-    return math.log(math.expm1(value))

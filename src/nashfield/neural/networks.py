@@ -15,7 +15,9 @@ class Look(eqx.Module):
     """Features of every agent: (t, x, what the crowd is, exogenous inputs), standardised.
 
     The crowd is seen by the game's own statistic, its mean and its standard deviation, so that a
-    network of these features is permutation-equivariant and takes crowds of any size.
+    network of these features is permutation-equivariant and takes crowds of any size. Features far
+    from what was seen are drawn in: 2 tanh(z / 2) of a standardised z, which is z near 0 and stays
+    within -2 and 2, so that a network need not extrapolate.
 
     Attributes:
         location: (F,) what is subtracted; not trained.
@@ -36,7 +38,7 @@ class Look(eqx.Module):
         return cls(jnp.zeros(size, jnp.float32), jnp.ones(size, jnp.float32))
 
     def __call__(self, features: Float[Array, "*N F"]) -> Float[Array, "*N F"]:
-        """The features, standardised."""
+        """The features, standardised and drawn in."""
         return 2 * jnp.tanh((features - self.location) / (2 * self.scale))
 
 

@@ -27,10 +27,11 @@ class Inputs(eqx.Module):
         if any(isinstance(x, jax.core.Tracer) for x in (self.times, self.values)):
             return
         shape = np.shape(self.values)
-        if np.ndim(self.times) != 1 or len(shape) not in (2, 3) or shape[-2] != len(self.times):
+        lists = np.ndim(self.times) == 1 and len(shape) in (2, 3)
+        if not lists or shape[-2] != len(self.times) or 0 in shape:
             raise ParameterError(
-                "inputs must have times (L,) and values (L, I), or (G, L, I) for G games, not "
-                f"{np.shape(self.times)} and {shape}"
+                "inputs must have times (L,) and values (L, I), or (G, L, I) for G games, none of "
+                f"which is 0, not {np.shape(self.times)} and {shape}"
             )
         if not (np.isfinite(self.times).all() and np.isfinite(self.values).all()):
             raise ParameterError("times and values of inputs must be finite")

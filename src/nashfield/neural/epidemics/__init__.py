@@ -6,6 +6,8 @@ Names are imported on first use: reading counts does not load a model.
 from importlib import import_module
 from typing import Any
 
+from nashfield.registry import suggest
+
 _WHERE = {
     "Counts": "counts",
     "DailyInputs": "inputs",
@@ -39,7 +41,8 @@ __all__ = sorted(_WHERE)  # pyright: ignore[reportUnsupportedDunderAll]
 
 def __getattr__(name: str) -> Any:
     if name not in _WHERE:
-        raise AttributeError(f"module 'nashfield.neural.epidemics' has no attribute {name!r}")
+        hint = "" if name.startswith("_") else f"; {suggest(name, __all__)}"
+        raise AttributeError(f"module 'nashfield.neural.epidemics' has no attribute {name!r}{hint}")
     value = getattr(import_module(f"nashfield.neural.epidemics.{_WHERE[name]}"), name)
     globals()[name] = value
     return value

@@ -7,6 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from nashfield.datasets.table import DataError, Table, plain, read_table
+from nashfield.neural.epidemics.count_checks import (
+    check_counts,
+    check_days,
+    check_gaps,
+    optional_series,
+    span_of,
+)
 from nashfield.registry import suggest
 
 ACTIVE = ("active", "active_inpatient", "active_cases", "in_bed", "infectious", "infected")
@@ -61,7 +68,7 @@ class Counts:
             DataError: the days are not there.
         """
         span = self.dates[[0, -1]]
-        first, last = _span(start, end, span, self.name)
+        first, last = span_of(start, end, span, self.name)
         kept = slice(int((first - span[0]).astype(int)), int((last - span[0]).astype(int)) + 1)
         cut = {
             name: value[kept]
@@ -111,7 +118,7 @@ def counts_of(
     column: str | None = None,
 ) -> Counts:
     """Like `read_counts`, from a table, such as one of `nashfield.datasets`."""
-    _check_days(table)
+    check_days(table)
     known = {plain(name): name for name in table.columns}
     new_name = _first(NEW, known)
     active_name = _first(ACTIVE, known) if column is None else known.get(plain(column), "")
@@ -140,13 +147,13 @@ def counts_of(
     if not seen.size:
         raise DataError(f"{table.name}: {active_name} has no count that can be used")
     span = table.dates[seen[[0, -1]]]
-    first, last = _span(start, end, span, table.name)
+    first, last = span_of(start, end, span, table.name)
     kept = (table.dates >= first) & (table.dates <= last)
     dates, active = table.dates[kept], active[kept]
-    _check_gaps(dates, first, last, table.name)
-    _check_counts(dates, active, active_name, table.name)
-    new = _optional(dates, new, kept, new_name or "", table.name, notes)
-    removed = _optional(dates, removed, kept, "removed", table.name, notes)
+    check_gaps(dates, first, last, table.name)
+    check_counts(dates, active, active_name, table.name)
+    new = optional_series(dates, new, kept, new_name or "", table.name, notes)
+    removed = optional_series(dates, removed, kept, "removed", table.name, notes)
     found = Counts(dates, active, float(population), new, removed, tuple(notes), table.name)
     _check_population(found)
     return found
@@ -177,7 +184,7 @@ def _from_new(new: np.ndarray, table: Table, name: str) -> tuple[np.ndarray, np.
     cumulated = np.cumsum(np.nan_to_num(new))
     before = np.concatenate([np.zeros(WINDOW), cumulated[:-WINDOW]])
     active = cumulated - before
-    # A gap spoils every window that it falls into; _check_counts then names the day.
+    # A gap spoils every window that it falls into; check_counts then names the day.
     holes = np.concatenate([np.zeros(1), np.cumsum(~np.isfinite(new))])
     days = np.arange(new.size)
     spoilt = holes[days + 1] > holes[np.maximum(days - WINDOW + 1, 0)]
@@ -204,89 +211,6 @@ def _removed(
 
 def _first(names: Sequence[str], known: Mapping[str, str]) -> str | None:
     return next((known[name] for name in names if name in known), None)
-
-
-def as_day(value: object, what: str) -> np.datetime64:
-    """A day from whatever a user writes; DataError where it is none."""
-    try:
-        day = np.datetime64(str(value), "D")
-    except ValueError as error:
-        raise DataError(f"{what} {str(value)!r} is not a date such as 2021-08-31") from error
-    if np.isnat(day):
-        raise DataError(f"{what} {str(value)!r} is not a date such as 2021-08-31")
-    return day
-
-
-def _span(
-    start: object, end: object, span: np.ndarray, name: str
-) -> tuple[np.datetime64, np.datetime64]:
-    """First and last day; raises DataError where they are not there."""
-    first = span[0] if start is None else as_day(start, "the first day")
-    last = span[1] if end is None else as_day(end, "the last day")
-    if span[0] == span[1]:
-        raise DataError(f"{name}: {span[0]} is the only day with a count")
-    for day, what in ((first, "first"), (last, "last")):
-        if day < span[0]:
-            raise DataError(f"{name}: the data begin on {span[0]}; {day} cannot be the {what} day")
-        if day > span[1]:
-            raise DataError(f"{name}: the data end on {span[1]}; {day} cannot be the {what} day")
-    if last <= first:
-        raise DataError(f"the last day {last} must come after the first day {first}")
-    return first, last
-
-
-def _check_days(table: Table) -> None:
-    steps = np.diff(table.dates).astype(int)
-    for k in np.flatnonzero(steps <= 0)[:1]:
-        day, following = table.dates[k : k + 2]
-        if day == following:
-            raise DataError(f"{table.name}: {day} is there twice; keep one row a day")
-        raise DataError(f"{table.name}: {following} comes after {day}; sort the rows by date")
-
-
-def _check_gaps(dates: np.ndarray, first: np.datetime64, last: np.datetime64, name: str) -> None:
-    missing = np.setdiff1d(np.arange(first, last + 1), dates)
-    if missing.size:
-        more = f" and {missing.size - 1} more" if missing.size > 1 else ""
-        raise DataError(
-            f"{name}: there is no row for {missing[0]}{more}; {_way_out(missing, first, last)}"
-        )
-
-
-def _way_out(bad: np.ndarray, first: np.datetime64, last: np.datetime64) -> str:
-    """What to do about days without a usable count: the longer of the sides is kept."""
-    side = f"--to {bad[0] - 1}" if bad[0] - first > last - bad[-1] else f"--from {bad[-1] + 1}"
-    return f"every day needs a count: fill it in, or leave such days out with {side}"
-
-
-def _check_counts(dates: np.ndarray, values: np.ndarray, column: str, name: str) -> None:
-    for wrong, what in ((~np.isfinite(values), "is missing"), (values < 0, "is negative")):
-        days = dates[wrong]
-        if days.size:
-            more = f" (and on {days.size - 1} more days)" if days.size > 1 else ""
-            way_out = _way_out(days, dates[0], dates[-1])
-            raise DataError(f"{name}: {column} {what} on {days[0]}{more}; {way_out}")
-
-
-def _optional(
-    dates: np.ndarray,
-    values: np.ndarray | None,
-    kept: np.ndarray,
-    column: str,
-    name: str,
-    notes: list[str],
-) -> np.ndarray | None:
-    """A series that a fit can do without: NaN is let through and told, a negative count is not."""
-    if values is None:
-        return None
-    values = values[kept]
-    missing = ~np.isfinite(values)
-    if missing.all():
-        return None
-    _check_counts(dates[~missing], values[~missing], column, name)
-    if missing.any():
-        notes.append(f"{column} is missing on {missing.sum()} days, first on {dates[missing][0]}")
-    return values
 
 
 def _check_population(counts: Counts) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from nashfield.datasets.table import DataError
-from nashfield.neural.epidemics.counts import Counts, as_day
+from nashfield.neural.epidemics.count_checks import as_day
+from nashfield.neural.epidemics.counts import Counts
 
 _BLOCK_DAYS, _RESAMPLES = 42, 10_000
 

@@ -1,0 +1,53 @@
+"""Values on a command line, and what to say of those that are none."""
+
+import argparse
+
+
+def count(text: str) -> int:
+    """A whole number of at least 0."""
+    return _integer(text, 0)
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    return _integer(text, 1)
+
+
+def _integer(text: str, least: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if number < least or number >= 1 << 63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least {least}")
+    return number
+
+
+def tolerance(text: str) -> float:
+    """A number of at least 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    return number
+
+
+def rate(text: str) -> float:
+    """A positive number."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return number
+
+
+def setting(text: str) -> tuple[str, str]:
+    """NAME=VALUE as a pair."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    return name, value
