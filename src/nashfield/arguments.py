@@ -9,6 +9,7 @@ from nashfield.games.base import FiniteGame, StationaryGame
 from nashfield.games.continuous import ContinuousGame
 from nashfield.games.continuous_checks import check_control
 from nashfield.games.continuous_stationary import ContinuousStationaryGame
+from nashfield.games.differential import check_no_common_noise
 from nashfield.games.rate_equilibria import check_actions
 from nashfield.games.rates import RateGame
 from nashfield.policies import check_policy
@@ -24,6 +25,7 @@ def check_arguments(
 
     Raises:
         TypeError: game or solver is none, or the number of iterations is no whole number.
+        GameError: agents of a differential game share a noise.
         ValueError: a negative number of iterations, a tolerance where the exploitability is known
             by chance alone, or no policy of this game.
     """
@@ -35,6 +37,7 @@ def check_arguments(
             raise TypeError(f"{name} must be an instance: write {value.__name__}(...)")
         if not isinstance(value, kinds):
             raise TypeError(f"{name} must be {_one_of(kinds)}, not {type(value).__name__}")
+    check_no_common_noise(game)
     if not isinstance(game, solver.games):
         way_out = "`nashfield solvers` lists what there is"
         if isinstance(game, ContinuousGame) and FiniteGame in solver.games:

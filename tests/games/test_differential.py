@@ -8,6 +8,7 @@ import pytest
 import nashfield as nf
 from nashfield.games.differential import DifferentialGame
 from nashfield.mean_fields import Gaussian, Particles
+from nashfield.results import GameError
 from nashfield.typing import Scalar, scalar
 
 
@@ -108,3 +109,23 @@ def test_a_game_without_its_parts_cannot_be_made(missing):
     incomplete = type("Incomplete", (DifferentialGame,), parts)
     with pytest.raises(TypeError, match=missing):
         incomplete(*map(np.asarray, (1.0, 0.0, 0.0)), 4, 1, 1)
+
+
+FLOW = nf.mean_fields.Flow(Particles(np.zeros((9, 5, 2))))
+STILL = nf.policies.Affine(np.zeros((8, 2, 2)), np.zeros((8, 2)), np.zeros((8, 2, 2)))
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda game: nf.solve(game, nf.solvers.Auto(), num_iterations=1),
+        lambda game: nf.solve(game, nf.solvers.DEDAFP(), num_iterations=1),
+        lambda game: nf.exploitability(game, STILL),
+        lambda game: nf.discretise(game, num_cells=4, num_actions=3, low=-1, high=1),
+        lambda game: nf.adapters.gymnasium_env(game, FLOW),
+    ],
+)
+def test_common_noise_is_refused_where_the_crowd_must_have_one_flow(use):
+    message = "Drawn has common noise: its crowd takes another way every time, and there is no"
+    with pytest.raises(GameError, match=message):
+        use(Drawn(common_noise=0.1))

@@ -87,6 +87,18 @@ def test_last_steps_that_fill_no_chunk():
     assert found.losses.shape == (5,)
 
 
+def test_looks_change_nothing():
+    """Six steps in chunks of four or of three: the last look sees the same weights."""
+    four, three = (
+        fit(untrained(), FEW, **{**QUICK, "num_steps": 6, "look_every": every}) for every in (4, 3)
+    )
+    assert list(four.history["step"]) == [0, 4, 6]
+    assert list(three.history["step"]) == [0, 3, 6]
+    np.testing.assert_allclose(four.history["loss"][-1], three.history["loss"][-1], rtol=1e-5)
+    np.testing.assert_allclose(four.losses, three.losses, rtol=1e-5)
+    assert abs(four.history["loss"][1] / four.history["loss"][-1] - 1) > 1e-4  # steps matter
+
+
 def test_only_networks_are_trained():
     game = Free(nu=0.3)
     model = untrained(game, diffusion=(3,))

@@ -12,6 +12,11 @@ def test_bars():
     assert not Row.within("x", 0.5, 0.50006, (0.4, 0.5)).agrees
     assert Row.near("x", 1.0, 1.09, 0.1).agrees
     assert not Row.near("x", 1.0, 1.11, 0.1).agrees
+    assert Row.near("x", None, 1.09, 0.1, reference=1.0).agrees
+    assert not Row.near("x", None, 1.11, 0.1, reference=1.0).agrees
+    assert Row.most("x", 1.0, 1.0).agrees
+    assert not Row.most("x", 1.01, 1.0).agrees
+    assert Row.most("x", 1.01, 1.0, judged=False).agrees is None
     assert Row("x", 1.0, 2.0).agrees is None
 
 
@@ -34,12 +39,22 @@ def test_table(report):
     assert "NO" in lines[2]
 
 
+def test_references_have_a_column_where_there_are_any():
+    rows = (Row.near("derived", None, 1.0, 0.1, reference=1.05), Row("printed", 2.0, 2.5))
+    lines = Report("A title", rows, {}).table().splitlines()
+    assert lines[0].split()[:3] == ["paper", "reference", "ours"]
+    assert lines[1].split()[:3] == ["derived", "1.05", "1"]
+    assert lines[2].split()[:3] == ["printed", "2", "2.5"]
+    assert rows[0].as_json()["paper"] is None
+    assert rows[0].as_json()["reference"] == 1.05
+
+
 def test_files(report, tmp_path):
     paths = report.save(tmp_path)
     assert [path.name for path in paths] == ["rows.json", "rows.csv", "a.png"]
     rows = json.loads(paths[0].read_text())["rows"]
-    assert set(rows[0]) == {"name", "paper", "ours", "interval", "agrees"}
+    assert set(rows[0]) == {"name", "paper", "reference", "ours", "interval", "agrees"}
     assert rows[0]["interval"] == [0.9, 1.2]
     assert rows[2]["ours"] is None
-    assert paths[1].read_text().splitlines()[1] == "first,1.0,1.05,0.9,1.2,True"
+    assert paths[1].read_text().splitlines()[1] == "first,1.0,,1.05,0.9,1.2,True"
     assert paths[2].stat().st_size > 0

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nashfield.games.continuous import ContinuousGame
+from nashfield.games.differential import check_no_common_noise
 from nashfield.mean_fields import AbstractFlow
 from nashfield.results import ParameterError
 from nashfield.typing import Array
@@ -97,12 +98,13 @@ def _move(
 
 
 def check_game(game: Any) -> None:
-    """Raises ParameterError unless `game` is a ContinuousGame."""
+    """Raises ParameterError unless `game` is a ContinuousGame; GameError if they share a noise."""
     if not isinstance(game, ContinuousGame):
         raise ParameterError(
             f"environments are made of games on points (nashfield.ContinuousGame), not of "
             f"{type(game).__name__}"
         )
+    check_no_common_noise(game)
 
 
 def check_flow(game: ContinuousGame, flow: Any) -> None:

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from nashfield.dynamics.quadrature import even, gauss_hermite
 from nashfield.games.base import Display, FiniteGame
 from nashfield.games.continuous import ContinuousGame
+from nashfield.games.differential import check_no_common_noise
 from nashfield.games.grids import check_density, grid_of, reads_crowd_or_time
 from nashfield.games.kernels import Kernel, Sparse, predecessor_lists
 from nashfield.mean_fields import FiniteMeanField
@@ -156,8 +157,10 @@ def discretise(
 
     Raises:
         ParameterError: sizes or bounds make no sense, or are infinite and none are given.
+        GameError: agents of a differential game share a noise.
         ValueError: a reward asks for the density of the crowd, and the initial law has none.
     """
+    check_no_common_noise(game)
     check_density(game)
     cells = grid_of(game, num_cells, low, high)
     dim = game.control_dim

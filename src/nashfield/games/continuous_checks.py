@@ -10,6 +10,7 @@ import numpy as np
 
 from nashfield.controls import Pool
 from nashfield.games.continuous import ContinuousGame
+from nashfield.games.differential import check_no_common_noise
 from nashfield.games.tracing import call, check_output, check_sizes
 from nashfield.mean_fields import AbstractMeanField
 from nashfield.results import GameError
@@ -86,9 +87,11 @@ def check_control(game: ContinuousGame, policy: Any, name: str | None = None) ->
 
     Raises:
         TypeError: it is no policy of a game on points.
+        GameError: agents of a differential game share a noise.
         ValueError: its dimensions or its horizon are those of another game.
     """
     check_users_game(game)
+    check_no_common_noise(game)
     kind, title = type(policy).__name__, type(game).__name__
     name = kind if name is None else name
     member = policy.members if isinstance(policy, Pool) else policy

@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.core
 import jax.numpy as jnp
 from jaxtyping import Float
 
@@ -108,3 +109,14 @@ class DifferentialGame(ContinuousGame):
         dt = jnp.asarray(self.dt, x.dtype)
         paid = self.cost(t * dt, x, self.statistic(mean_field)) + jnp.sum(a**2) / 2
         return -paid * dt
+
+
+def check_no_common_noise(game: Any) -> None:
+    """Raises GameError if agents share a noise: the crowd then has no one flow to respond to."""
+    noise = game.common_noise if isinstance(game, DifferentialGame) else 0.0
+    if not isinstance(noise, jax.core.Tracer) and float(noise) > 0:
+        raise GameError(
+            f"{type(game).__name__} has common noise: its crowd takes another way every time, and "
+            "there is no frozen one to respond to; set common_noise to 0, or simulate it with "
+            "neural.NeuralMeanFieldGame"
+        )

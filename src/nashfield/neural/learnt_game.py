@@ -9,13 +9,13 @@ from jaxtyping import Float, PRNGKeyArray
 
 from nashfield.controls import AbstractControl
 from nashfield.games.continuous import ContinuousGame
+from nashfield.games.differential import check_no_common_noise
 from nashfield.games.views import AbstractView
 from nashfield.mean_fields import AbstractMeanField, Flow
 from nashfield.metrics.certificates import Certificate
 from nashfield.metrics.exploitability import exploitability
 from nashfield.neural.networks import crowd_moments
 from nashfield.neural.observations import Inputs
-from nashfield.results import GameError
 from nashfield.typing import Array, Time
 
 
@@ -153,12 +153,9 @@ def learnt_exploitability(
     Raises:
         GameError: agents share a common noise.
     """
-    if float(model.game.common_noise) > 0:
-        raise GameError(
-            f"{type(model.game).__name__} has common noise: its crowd takes another way every "
-            "time, and there is no frozen one to respond to; set common_noise to 0"
-        )
-    states = model.simulate(key, num_agents=num_agents, inputs=inputs)
+    check_no_common_noise(model.game)
+    crowd_key, key = jax.random.split(key)
+    states = model.simulate(crowd_key, num_agents=num_agents, inputs=inputs)
     crowd = eqx.filter_jit(FrozenCrowd.among)(model, states, inputs)
     game = LearntGame.of(crowd)
     policy = LearntDrift(crowd, game.horizon, game.state_dim)

@@ -23,6 +23,8 @@ class Row:
             drawn, or by one seed.
         agrees: whether ours keeps the bar that the reproduction sets; None where it sets none.
         bar: that bar in words.
+        reference: a number to compare with that the paper does not print: derived apart, or
+            counted; None for none.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Row:
     interval: tuple[float, float] | None = None
     agrees: bool | None = None
     bar: str = ""
+    reference: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The row as JSON can hold it; numbers that are not finite become None."""
@@ -38,6 +41,7 @@ class Row:
         return {
             "name": self.name,
             "paper": self.paper,
+            "reference": self.reference,
             "ours": _finite(self.ours),
             "interval": interval,
             "agrees": self.agrees,
@@ -51,13 +55,23 @@ class Row:
         return cls(name, paper, ours, agrees=agrees, bar=f"in [{low:g}, {high:g}]", **more)
 
     @classmethod
-    def near(cls, name: str, paper: float, ours: float, tolerance: float, **more) -> "Row":
-        """A row whose bar is a distance."""
-        agrees = abs(ours - paper) <= tolerance
+    def near(cls, name: str, paper: float | None, ours: float, tolerance: float, **more) -> "Row":
+        """A row whose bar is a distance from the paper's number, or from the reference."""
+        known = more["reference"] if paper is None else paper
+        agrees = abs(ours - known) <= tolerance
         return cls(name, paper, ours, agrees=agrees, bar=f"within {tolerance:g}", **more)
 
     @classmethod
-    def mean(cls, name: str, paper: float | None, values: Any, most: float | None = None) -> "Row":
+    def most(cls, name: str, ours: float, most: float, *, judged: bool = True, **more) -> "Row":
+        """A row whose bar, where it is judged, is an upper bound."""
+        if not judged:
+            return cls(name, None, ours, **more)
+        return cls(name, None, ours, agrees=bool(ours <= most), bar=f"at most {most:g}", **more)
+
+    @classmethod
+    def mean(
+        cls, name: str, paper: float | None, values: Any, most: float | None = None, **more
+    ) -> "Row":
         """The mean over seeds, with one standard deviation to either side.
 
         Args:
@@ -65,13 +79,14 @@ class Row:
             paper: the paper's number.
             values: one number a seed.
             most: the bar, an upper bound of the mean; None for none.
+            **more: further fields of the row.
         """
         numbers = np.asarray(values, np.float64).ravel()
         ours, spread = float(numbers.mean()), float(numbers.std())
         interval = (ours - spread, ours + spread) if numbers.size > 1 else None
         if most is None:
-            return cls(name, paper, ours, interval)
-        return cls(name, paper, ours, interval, bool(ours <= most), f"at most {most:g}")
+            return cls(name, paper, ours, interval, **more)
+        return cls(name, paper, ours, interval, bool(ours <= most), f"at most {most:g}", **more)
 
 
 @dataclass(frozen=True)
@@ -92,8 +107,10 @@ class Report:
 
     def table(self) -> str:
         """The rows as text."""
-        header = ("", "paper", "ours", self.intervals, "agrees", "bar")
+        header = ("", "paper", "reference", "ours", self.intervals, "agrees", "bar")
         lines = [header, *(_cells(row) for row in self.rows)]
+        if all(row.reference is None for row in self.rows):
+            lines = [(*line[:2], *line[3:]) for line in lines]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         texts = (
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -109,12 +126,11 @@ class Report:
         paths[0].write_text(json.dumps(header | {"rows": rows}, indent=2) + "\n")
         with paths[1].open("w", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(["name", "paper", "ours", "low", "high", "agrees"])
+            writer.writerow(["name", "paper", "reference", "ours", "low", "high", "agrees"])
             for row in self.rows:
                 low, high = row.interval or ("", "")
-                paper = "" if row.paper is None else row.paper
-                agrees = "" if row.agrees is None else row.agrees
-                writer.writerow([row.name, paper, row.ours, low, high, agrees])
+                cells = [row.paper, row.reference, row.ours, low, high, row.agrees]
+                writer.writerow([row.name, *("" if cell is None else cell for cell in cells)])
         for name, draw in self.pictures.items():
             paths.append(folder / name)
             draw().savefig(paths[-1], dpi=150)
@@ -125,7 +141,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     interval = "" if row.interval is None else "({:.6g}, {:.6g})".format(*row.interval)
     return (
         row.name,
-        "" if row.paper is None else f"{row.paper:.6g}",
+        *("" if known is None else f"{known:.6g}" for known in (row.paper, row.reference)),
         f"{row.ours:.6g}",
         interval,
         {True: "yes", False: "NO", None: ""}[row.agrees],

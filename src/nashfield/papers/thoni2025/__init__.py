@@ -28,7 +28,7 @@ def reproduce(*, quick: bool, key: PRNGKeyArray, tell: Callable[[str], None]) ->
 
 def run(sizes: Sizes, *, key: PRNGKeyArray, tell: Callable[[str], None]) -> Report:
     """All experiments with these sizes."""
-    keys = jax.random.split(key, 5)
+    keys = jax.random.split(key, 6)
     rows = exact.play(key=keys[0], tell=tell)
     rows += earlier.play(sizes, key=keys[1], tell=tell)
     more, pictures = sound.play(sizes, key=keys[2], tell=tell)
@@ -36,6 +36,6 @@ def run(sizes: Sizes, *, key: PRNGKeyArray, tell: Callable[[str], None]) -> Repo
     rows += calibration.play(sizes, key=keys[3], tell=tell)
     more, drawn = epidemics.play(sizes, key=keys[4], tell=tell)
     rows, pictures = rows + more, pictures | drawn
-    more, drawn = school.play(key=keys[4], tell=tell)
+    more, drawn = school.play(key=keys[5], tell=tell)
     rows, pictures = rows + more, pictures | drawn
     return Report(TITLE, tuple(rows), pictures, "mean -/+ deviation over seeds")

@@ -15,28 +15,23 @@ def play(sizes: Sizes, *, key: PRNGKeyArray, tell: Callable[[str], None]) -> lis
     """Meeting with many games, and El Farol as it was."""
     keys = jax.random.split(key, sizes.paired_seeds)
     tell("the earlier version: one noise for all, paired losses ...")
-    meetings = [
-        paired.train(
-            paired.meeting(),
-            num_games=1000,
-            num_validation=1000,
-            batch_size=32,
-            num_steps=500,
-            key=key,
+    meetings, bars = (
+        [
+            paired.train(
+                setting,
+                num_games=games,
+                num_validation=fresh,
+                batch_size=batch,
+                num_steps=steps,
+                key=key,
+            )
+            for key in keys
+        ]
+        for setting, games, fresh, batch, steps in (
+            (paired.meeting(), 1000, 1000, 32, 500),
+            (paired.el_farol(), 10, 100, 4, 300),
         )
-        for key in keys
-    ]
-    bars = [
-        paired.train(
-            paired.el_farol(),
-            num_games=10,
-            num_validation=100,
-            batch_size=4,
-            num_steps=300,
-            key=key,
-        )
-        for key in keys
-    ]
+    )
     valid = [float(m.validation_loss) for m in meetings]
     others = float(np.mean([np.mean(m.other_losses) for m in meetings]))
     training = [float(b.training_loss) for b in bars]

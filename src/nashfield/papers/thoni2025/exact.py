@@ -25,7 +25,7 @@ _BIAS = 0.006
 
 
 def play(*, key: PRNGKeyArray, tell: Callable[[str], None]) -> list[Row]:
-    """All rows; no paper prints them: derivations of our own stand in the first column."""
+    """All rows; their references were derived apart."""
     tell("exact equilibria ...")
     rows = []
     for name, weight, tau, begins in (
@@ -63,9 +63,9 @@ def _epidemics() -> list[Row]:
         ("social optimum", game.threshold_optimum(), 0.032438, 0.681671),
     ):
         rows.append(
-            Row.near(f"SIR vaccination: threshold, {name}", threshold, float(found.threshold), 1e-6)
+            _digits(f"SIR vaccination: threshold, {name}", threshold, found.threshold, 1e-6)
         )
-        rows.append(Row.near(f"SIR vaccination: cost, {name}", cost, -float(found.value), 1e-6))
+        rows.append(_digits(f"SIR vaccination: cost, {name}", cost, -found.value, 1e-6))
     return rows
 
 
@@ -93,13 +93,14 @@ def gradient_flow(key: PRNGKeyArray) -> Row:
     exact, ours = float(game.stationary_beginning()), float(means.mean())
     return Row(
         "gradient flow of the meeting: beginning, dt = .005",
-        exact,
+        None,
         ours,
         (ours - error, ours + error),
         agrees=bool(abs(ours - exact) <= _BIAS + 3 * error),
         bar=f"within {_BIAS:g} and 3 standard errors",
+        reference=exact,
     )
 
 
-def _digits(name: str, known: float, ours: object) -> Row:
-    return Row.near(name, known, float(np.asarray(ours)), _DIGITS)
+def _digits(name: str, known: float, ours: object, tolerance: float = _DIGITS) -> Row:
+    return Row.near(name, None, float(np.asarray(ours)), tolerance, reference=known)
