@@ -92,6 +92,7 @@ def test_kill_9_within_an_iteration(run, tmp_path):
     assert histories[0] == histories[1]
 
 
+@pytest.mark.slow
 def test_solve_check_plot_and_simulate(run, tmp_path):
     line = (*PLAY, "deep-fictitious-play", "--solver-set", *SMALL, "--iterations", "2")
     status, out, err = run(*line, "--out", "a")

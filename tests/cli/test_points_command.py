@@ -13,6 +13,7 @@ PLAY = ("solve", "linear-quadratic", "--solver", "fictitious-play", "--tolerance
 SMALL = ("--set", "horizon=5", "--solver-set", "capacity=40")
 
 
+@pytest.mark.slow
 def test_solve_check_and_simulate(run, tmp_path):
     status, out, err = run(*PLAY, *SMALL, "--iterations", "20", "--out", "a")
     assert status == 0, err

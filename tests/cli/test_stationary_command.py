@@ -15,6 +15,7 @@ from nashfield.registry import GAMES, SOLVERS, find
 SMALL = ("--set", "num_states=11", "--no-plots")
 
 
+@pytest.mark.slow
 def test_a_stationary_game_from_the_shell(run, tmp_path):
     status, out, err = run("solve", "malware-spread", "--set", "num_states=11", "--out", "a")
     assert status == 0, err
@@ -36,6 +37,7 @@ def test_a_stationary_game_from_the_shell(run, tmp_path):
     assert status == 0 and "gain of one deviator" in out
 
 
+@pytest.mark.slow
 def test_policies_with_parameters(run):
     line = ("solve", "malware-spread", "--solver", "local-equilibrium", *SMALL)
     status, out, err = run(*line, "--iterations", "20", "--out", "a")

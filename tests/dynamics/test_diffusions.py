@@ -130,6 +130,7 @@ def test_between_steps_states_are_interpolated(precision):
         np.testing.assert_allclose(found[:, n, 0], by_hand, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_own_and_common_noise():
     """Without drift agents' moves are s W_i + c W_0; W_0 is the same for all, the W_i are not."""
 
@@ -240,6 +241,7 @@ def test_strong_order_one_half_and_more():
     assert np.all((orders > 0.85) & (orders < 1.2))
 
 
+@pytest.mark.slow
 def test_derivative_of_a_mean():
     """Through 20 steps, in every number, against central differences."""
     start, times = jnp.asarray(np.linspace(-1, 1, 9))[:, None], jnp.asarray([0.7, 2.0])

@@ -105,6 +105,7 @@ def test_a_control_plays_the_table():
         control.log_density(0, centre, jnp.zeros(1))
 
 
+@pytest.mark.slow
 def test_a_certain_table_is_interpolated_in_the_plane():
     points = nf.games.FourRoomsPlane(horizon=1)
     game = nf.discretise(points, num_cells=20, num_actions=3)
@@ -185,6 +186,7 @@ def test_noise_within_a_cell_takes_few_nodes():
     assert nf.discretise(Burst(), num_cells=5, num_actions=2, **bounds).num_nodes == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("points", "num_cells", "nodes"),
     [
@@ -227,6 +229,7 @@ def test_the_kernel_is_the_sum_over_nodes_and_centres(points, num_cells, nodes, 
     assert expected == pytest.approx(table @ values, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_four_rooms_take_few_entries():
     # 2 x 2 nodes x 4 corners are 16, and most of them meet.
     game = nf.discretise(nf.games.FourRoomsPlane(horizon=1), num_cells=40, num_actions=3)

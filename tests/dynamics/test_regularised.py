@@ -115,6 +115,7 @@ class TestDerivatives:
         start = jnp.full((6, 2, 2), 0.5)
         return self.look(jax.lax.scan(step, start, length=100)[0], game)
 
+    @pytest.mark.slow
     def test_all_ways_agree(self):
         forward = jax.jit(jax.jacfwd(self.implicit))(AT)
         backward = jax.jit(jax.jacrev(self.implicit))(AT)
@@ -126,6 +127,7 @@ class TestDerivatives:
             difference = (value(AT + h) - value(AT - h)) / 2e-5
             np.testing.assert_allclose(forward[:, i], difference, rtol=1e-6, atol=1e-8)
 
+    @pytest.mark.slow
     def test_memory_is_that_of_one_iteration(self):
         def memory(function):
             program = jax.jit(jax.grad(lambda x: function(x)[-1])).lower(AT).compile()

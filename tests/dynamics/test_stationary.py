@@ -350,6 +350,7 @@ class TestDerivative:
         rtol = {"float64": 1e-6, "float32": 1e-3}[precision]
         self.check(game, self.difference(game, value), rtol)
 
+    @pytest.mark.slow
     def test_a_game_without_parameters_in_its_moves(self):
         game = nf.games.MalwareSpread(num_states=5)
 

@@ -98,6 +98,7 @@ def test_order_of_convergence(game, factor):
     assert error(80) < 1e-4
 
 
+@pytest.mark.slow
 def test_gain_of_a_best_response_by_scipy():
     """A policy that is no equilibrium, its crowd and both values by another integrator."""
     game, K = Seasons(), 200
@@ -209,6 +210,7 @@ class TestDerivatives:
         first = crowd_of(game, jnp.ones((self.K + 1, 3)))
         return self.look(jax.lax.scan(step, first, length=100)[0])
 
+    @pytest.mark.slow
     def test_all_ways_agree(self):
         """Along one direction, and against one weight: forward, back, unrolled, differences."""
         rng = np.random.default_rng(0)
@@ -266,6 +268,7 @@ class TestMessages:
             SIRContact(gamma=1e50).equilibrium(num_steps=8)
 
 
+@pytest.mark.slow
 def test_another_number_compiles_nothing():
     traces = 0
 

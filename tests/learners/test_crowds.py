@@ -14,6 +14,7 @@ POLICY = nf.policies.SoftThreshold(theta=0.4, temperature=0.1)
 KEY = jax.random.key(4)
 
 
+@pytest.mark.slow
 def test_the_exact_crowd_is_the_stationary_mean_field(precision):
     found = ExactCrowd()(GAME, POLICY, key=KEY)
     exact = nf.stationary_mean_field(GAME, POLICY)

@@ -63,6 +63,7 @@ def central_differences(policy):
     return [(frozen[0] - frozen[1]) / 0.2, (own[0] - own[1]) / 0.2], estimates
 
 
+@pytest.mark.slow
 def test_one_parameter_gives_the_central_difference(precision):
     exact, estimates = central_differences(SoftThreshold(0.305, 0.05))
     assert abs(exact[0] - exact[1]) > 0.1
@@ -70,6 +71,7 @@ def test_one_parameter_gives_the_central_difference(precision):
         np.testing.assert_allclose(estimate, exact, atol=1e-10 if precision == "float64" else 3e-5)
 
 
+@pytest.mark.slow
 def test_policies_may_jump():
     exact, estimates = central_differences(Threshold(0.305))
     for estimate in estimates:
@@ -101,6 +103,7 @@ def test_several_parameters_move_at_once(triangle):
     assert len(seen) > 1
 
 
+@pytest.mark.slow
 def test_gaussian_against_quadrature():
     game, policy, size = MalwareSpread(inclusive=True), SoftThreshold(0.5, 0.05), 0.05
     mean_field = nf.stationary_mean_field(game, policy.table(game))
@@ -131,6 +134,7 @@ def test_sampled_partial(triangle):
     assert error < 0.05 * abs(sides[0] - sides[1]) / 0.2
 
 
+@pytest.mark.slow
 def test_sampled_total(triangle):
     policy = SoftThreshold(0.4, 0.2)
     sides = [value(triangle, SoftThreshold(jnp.asarray(t), 0.2)) for t in (0.5, 0.3)]
@@ -140,6 +144,7 @@ def test_sampled_total(triangle):
     assert error < 0.05 * abs(sides[0] - sides[1]) / 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("critic", [None, LeastSquaresCritic(400, 30)], ids=["played", "learnt"])
 def test_points(segment, values_on_segment, critic):
     # V is as smooth as the policy: at this temperature a cubic is it to four digits.
@@ -151,6 +156,7 @@ def test_points(segment, values_on_segment, critic):
     assert error < 0.1 * abs(sides[0] - sides[1]) / 0.2
 
 
+@pytest.mark.slow
 def test_points_and_their_crowd(segment, values_on_segment):
     def own(theta):
         # <z> is the mean of U or of U / 2, whichever the last action led to; J is affine in <z>.

@@ -66,6 +66,7 @@ def test_a_fault_stops_the_training(poison, message):
         LEARNER.best_response(Probe(edge=0.3, **poison), crowd(), key=KEY)
 
 
+@pytest.mark.slow
 def test_seeds_together_and_a_fault_in_one_batch():
     """Seeds mapped together learn as one by one would; a fault is recorded, not raised, inside."""
     learner = eqx.tree_at(lambda l: l.learning_rate, LEARNER, np.asarray(2e-2))
@@ -108,6 +109,7 @@ def test_a_warm_start_goes_on():
     assert float(cold.memory.count) == 4
 
 
+@pytest.mark.slow
 def test_games_with_fields_that_are_no_numbers():
     """Seeds mapped together, and a warm start, in a game that is seen through `observe`."""
     game = nf.games.CrowdAversion(duration=0.01, horizon=4)
@@ -123,6 +125,7 @@ def test_games_with_fields_that_are_no_numbers():
     np.testing.assert_allclose(again(both, keys).memory.count, 4)
 
 
+@pytest.mark.slow
 def test_a_fault_in_the_last_episodes_is_reported():
     """Only those 4096 agents, not the 16 of the training, get beyond 3 deviations."""
     learner = PPO(num_updates=1, num_envs=8, num_minibatches=2, num_epochs=1, hidden=(4,))
@@ -145,6 +148,7 @@ class Counted(Probe):
         return x
 
 
+@pytest.mark.slow
 def test_other_numbers_compile_nothing(precision):
     def train(learning_rate, wish):
         learner = PPO(

@@ -87,6 +87,7 @@ def test_the_sum_written_out(precision, monkeypatch, triangle, baseline):
     np.testing.assert_allclose(estimate.logits, expected, rtol=2e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("baseline", [None, LeastSquaresCritic(20, 30)], ids=["none", "learnt"])
 def test_the_mean_is_the_exact_gradient(triangle, baseline):
     policy = Gibbs(jnp.asarray(LOGITS))
@@ -109,6 +110,7 @@ def test_the_mean_is_the_exact_gradient_of_a_network(triangle):
     assert np.all(error < 0.1 * np.abs(exact).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("baseline", [None, LeastSquaresCritic(20, 30)], ids=["none", "learnt"])
 def test_points(monkeypatch, segment, values_on_segment, baseline):
     monkeypatch.setattr(reinforce, "_BLOCK", 8)  # three blocks, one trajectory too many
@@ -297,6 +299,7 @@ def test_a_million_trajectories_in_one_estimate():
     assert abs(estimate.theta - 0.419436) < 3 * 0.04
 
 
+@pytest.mark.slow
 def test_a_learnt_critic_does_what_the_exact_value_does():
     game, policy = MalwareSpread(inclusive=True), SoftThreshold(0.3, 0.05)
     mean_field = nf.stationary_mean_field(game, policy.table(game))

@@ -137,6 +137,7 @@ class Counted(Probe):
         return x
 
 
+@pytest.mark.slow
 def test_other_numbers_compile_nothing(precision):
     def train(learning_rate, wish):
         sizes = {"num_updates": 2, "num_envs": 8, "num_steps": 2, "batch_size": 4, "hidden": (4,)}
@@ -291,6 +292,7 @@ def test_wrong_parameters_are_named(wrong):
         SAC(**wrong)
 
 
+@pytest.mark.slow
 def test_error_more_entropy_than_bounded_actions_have():
     """A normal law with the entropy of the uniform one on [-1, 1], log 2, has deviation .48394."""
     for target_sd, bound in ((0.4840, 1.0), (1.0, 3.0)):

@@ -67,7 +67,9 @@ LAWS = {
 
 
 SLOW = {
+    "normalizing flow",
     "normalizing flow in the plane",
+    "particles between walls",
     "normalizing flow cut to a box",
     "particles of a prepared flow in the plane",
 }

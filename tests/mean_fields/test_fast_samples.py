@@ -76,6 +76,7 @@ def test_all_times_on_the_line(base):
     assert np.max(np.abs(np.corrcoef(came) - np.eye(4))) < 0.06
 
 
+@pytest.mark.slow
 def test_all_times_on_an_interval_that_cuts_off():
     """The distribution function at the draws, by the density alone, is uniform."""
     flow = flow_of(1, box=True)
@@ -109,6 +110,7 @@ def test_all_times_in_the_plane():
         assert abs(np.corrcoef(np.asarray(came).T)[0, 1]) < 0.06
 
 
+@pytest.mark.slow
 def test_a_known_start_is_drawn_from_and_so_is_what_follows():
     later = flow_of(1)
     flow = KnownStart(Uniform(np.array([2.0]), np.array([3.0])), later)
@@ -125,6 +127,7 @@ def test_a_known_start_is_drawn_from_and_so_is_what_follows():
         np.testing.assert_allclose(look(t), flow.law(t).log_density(x), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_seeds_are_vmapped():
     keys = jax.random.split(KEY, 2)
     for flow in (flow_of(1), Walled.of(flow_of(2), lambda x: x[0] < 0)):
@@ -133,6 +136,7 @@ def test_seeds_are_vmapped():
         np.testing.assert_allclose(both[1], flow.sample(keys[1], 40), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_agents", [1, 37, NUM])
 def test_walls_are_left_out_and_nothing_else_changes(num_agents):
     """Half of a normal law is left."""

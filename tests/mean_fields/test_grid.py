@@ -75,6 +75,7 @@ def test_smooth_tables_are_interpolated_and_continued(precision):
     assert float(ahead) == pytest.approx(np.sin(2 * np.pi * 0.23), abs=0.01)
 
 
+@pytest.mark.slow
 def test_masses_of_laws(precision):
     tight = {"rel": 1e-5, "abs": 1e-7}
     edges = np.linspace(-1, 3, 21)
@@ -97,6 +98,7 @@ def test_masses_of_laws(precision):
     assert found @ np.asarray(PLANE.centres) == pytest.approx([0.5, 0.0], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_what_lies_outside_counts_for_the_outer_cells():
     edges = np.linspace(-1, 3, 21)
     exact = np.diff(np.concatenate([[0], stats.norm.cdf(edges[1:-1], -0.9, 1.5), [1]]))

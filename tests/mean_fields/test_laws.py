@@ -78,6 +78,7 @@ def test_density_of_a_singular_gaussian(precision, covariance):
     assert np.isnan(jax.jit(lambda law: law.log_density(jnp.zeros(2)))(law))
 
 
+@pytest.mark.slow
 def test_a_singular_gaussian_in_a_flow_has_derivatives():
     def spread(scale):
         laws = Gaussian(jnp.zeros((2, 2)), jnp.stack([jnp.zeros((2, 2)), scale * jnp.eye(2)]))

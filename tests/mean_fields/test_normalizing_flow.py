@@ -70,6 +70,7 @@ def fitted():
         return fit_normalizing_flow(states, key=jax.random.key(0), **options), log_density, laws
 
 
+@pytest.mark.slow
 def test_a_fit_comes_near_the_law(fitted):
     flow, log_density, laws = fitted
     found = [kl(flow, log_density, laws, t) for t in range(5)]
@@ -194,6 +195,7 @@ def test_no_more_steps_than_were_asked_for(num_steps, look_every):
     assert flow.report.losses.shape == (-(-num_steps // look_every),)
 
 
+@pytest.mark.slow
 def test_walls_that_are_no_float32():
     """0.7 is greater than its nearest float32; the uniform law's density there is 1 / 0.7."""
     wall, key = np.array([0.7]), jax.random.key(0)

@@ -99,6 +99,7 @@ def test_a_gap_in_the_crowd_and_far_from_it(precision):
         np.testing.assert_allclose(found, exact, rtol=0.05)
 
 
+@pytest.mark.slow
 def test_tables_have_finite_slopes_everywhere():
     law = Particles(jnp.asarray(RNG.normal(size=(500, 2)))).prepare()
     slope = jax.vmap(jax.grad(law.log_density))

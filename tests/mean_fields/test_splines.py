@@ -54,6 +54,7 @@ def test_splines_of_zeros_are_the_identity():
         np.testing.assert_allclose(one.forward(jnp.asarray(x)), [x, 0], atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "tails"), [("autoregressive", True), ("coupling", False)])
 def test_bijections_and_their_jacobians(kind, tails):
     bijection = bijection_of(kind, tails)

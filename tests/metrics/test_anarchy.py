@@ -59,6 +59,7 @@ def welfare_by_hand(take, wear, income=0.0):
     return values.mean(-1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wear", [0.0, 0.6])
 def test_two_states_by_brute_force(wear, precision):
     levels = np.linspace(0, 1, 401)

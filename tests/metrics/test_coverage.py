@@ -81,6 +81,7 @@ def test_what_is_uneven_stays():
     assert many.std() < few.std()
 
 
+@pytest.mark.slow
 def test_a_law_is_read_or_drawn():
     uniform = nf.Uniform(np.zeros(2), np.full(2, 0.5))
     read = coverage(ROOMS, uniform)

@@ -15,6 +15,7 @@ def simulate(policy, num_agents, num_seeds, seed=0):
     return nf.simulate(game, policy, num_agents=num_agents, num_seeds=num_seeds, key=key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_agents", [200])
 def test_returns_and_gains_tend_to_those_of_the_mean_field(num_agents):
     game = nf.games.LinearQuadratic()

@@ -39,6 +39,7 @@ def test_without_noise(c_I):
     np.testing.assert_allclose(found.paths, paths(c_I, 1), atol=1e-7)
 
 
+@pytest.mark.slow
 def test_what_was_not_seen():
     """Only two of three shares, and not every day."""
     clean = paths(1.0, 1)[0]

@@ -44,6 +44,7 @@ def test_without_noise():
     assert float(found.loss) < 1e-18
 
 
+@pytest.mark.slow
 def test_several_first_laws_and_few_times():
     """With noise of a thousandth, within four standard errors, which are a few hundredths."""
     seen = paths(2)[:, ::2] + 1e-3 * np.random.default_rng(0).normal(size=(2, 9, 2))

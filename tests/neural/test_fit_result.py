@@ -59,6 +59,7 @@ def test_what_was_saved_is_loaded_to_the_last_bit(fitted, folder, precision):
     np.testing.assert_array_equal(*paths)
 
 
+@pytest.mark.slow
 def test_a_fit_with_a_folder_is_there(tmp_path):
     model = NeuralMeanFieldGame(GAME, drift=None, diffusion=(4,), key=KEY)
     options = {"num_steps": 3, "look_every": 2, "key": KEY}

@@ -68,6 +68,7 @@ def untrained(game=None, **networks):
     return NeuralMeanFieldGame(Together() if game is None else game, key=KEY, **networks)
 
 
+@pytest.mark.slow
 def test_gradient_play_by_riccati():
     """What following the gradient loses: the library's number within its own error."""
     model = untrained()

@@ -138,6 +138,7 @@ def test_inputs_change_the_drift_and_hold():
     assert np.abs(drifts[0] - drifts[1]).min() > 1e-3
 
 
+@pytest.mark.slow
 def test_simulations_start_where_told_and_come_again():
     model, start = model_of(), jnp.linspace(10, 14, 4)[:, None]
     options = {"num_agents": 4, "times": [0.0, 0.7, 3.0], "start": start}

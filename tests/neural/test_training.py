@@ -99,6 +99,7 @@ def test_looks_change_nothing():
     assert abs(four.history["loss"][1] / four.history["loss"][-1] - 1) > 1e-4  # steps matter
 
 
+@pytest.mark.slow
 def test_only_networks_are_trained():
     game = Free(nu=0.3)
     model = untrained(game, diffusion=(3,))
@@ -113,6 +114,7 @@ def test_only_networks_are_trained():
     np.testing.assert_array_equal(found.unit, model.unit)
 
 
+@pytest.mark.slow
 def test_patience_ends_a_fit_that_gets_no_better():
     """At a learning rate of nothing much every look is the same; the same is not better."""
     found = fit(untrained(), FEW, **{**QUICK, "num_steps": 40, "learning_rate": 1e-30}, patience=3)
@@ -166,6 +168,7 @@ def test_the_folder_is_kept_at_every_look(tmp_path, monkeypatch):
         fit(untrained(), FEW, folder=tmp_path / "run", **QUICK)
 
 
+@pytest.mark.slow
 def test_another_number_compiles_nothing(monkeypatch):
     """Another learning rate, number of steps, key, data and number of the game."""
     num_traces, batch_loss = 0, training_module._batch_loss

@@ -40,6 +40,7 @@ def test_a_cost_is_a_number():
         Wrong().drift(0.0, jnp.ones(1), jnp.ones(()))
 
 
+@pytest.mark.slow
 def test_a_fit_belongs_to_its_game(tmp_path):
     fit = nf.neural.fit(model(), np.ones((2, 3)), num_steps=1, progress=False, key=KEY)
     fit.save(tmp_path / "fit")

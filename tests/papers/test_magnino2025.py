@@ -75,6 +75,7 @@ def test_sizes_reach_the_solvers():
     assert plain.average_policy is None and plain.num_agents == 200
 
 
+@pytest.mark.slow
 def test_exact_play_is_that_of_the_sheet():
     game = nf.games.LinearQuadratic(initial_law="uniform")
     curve, (equilibrium, mixture) = quadratic._exact_play(game, 20)
@@ -174,6 +175,7 @@ def test_timing_leaves_compilation_out_and_takes_turns():
     assert 0 < sampling.median_seconds(draw, jnp.ones(5), jax.random.key(0), 1) < 0.5
 
 
+@pytest.mark.slow
 def test_densities_are_those_of_every_time(monkeypatch):
     """What is timed, by its results: the learnt law's at all times, and by sums and tables."""
     crowd = nf.mean_fields.Flow(nf.mean_fields.Particles(jnp.asarray(RNG.normal(size=(3, 500, 1)))))

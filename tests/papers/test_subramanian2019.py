@@ -14,6 +14,7 @@ def quiet(line: str) -> None:
     """Tells nobody."""
 
 
+@pytest.mark.slow
 def test_exact_lines():
     rows = malware.exact_rows()
     assert [row.agrees for row in rows] == [True, True, None] * 2 + [True] * 4

@@ -20,7 +20,27 @@ from nashfield.registry import GAMES
 RNG = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("name", sorted(GAMES))
+# Of each kind some games are drawn in every run, and those that take seconds before a release.
+SLOW = {
+    "building-evacuation",
+    "consensus",
+    "crowd-aversion",
+    "el-farol-intentions",
+    "four-rooms-plane",
+    "garnet",
+    "grid-navigation",
+    "linear-quadratic",
+    "local-entropy",
+    "price-impact",
+    "product-investment",
+    "systemic-risk",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in sorted(GAMES)],
+)
 def test_every_game_has_pictures(name, tmp_path, solution_of, default):
     game = default(name)
     paths = nf.plotting.save_pictures(solution_of(game), tmp_path / "pictures")
@@ -218,6 +238,7 @@ def test_arrows_cross_the_seam_of_a_torus(solution_of):
     np.testing.assert_allclose(expected_moves(solution_of(Ring()), 0), np.tile([-1, 1], (42, 1)))
 
 
+@pytest.mark.slow
 def test_a_game_on_a_grid_is_drawn_on_its_line():
     game = nf.games.BeachBarLine(horizon=3)
     grid = nf.discretise(game, num_cells=10, num_actions=3)

@@ -69,6 +69,7 @@ def begin(game, log_sd=-0.5, seed=0):
     return eqx.tree_at(lambda p: p.network.biases[-1], policy, replace_fn=lambda b: b + 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("log_sd", [-0.5, None])
 def test_density_integrates_to_one_and_is_that_of_the_actions(log_sd):
     """One bounded and one unbounded dimension; moments by quadrature against sampled actions."""

@@ -29,6 +29,7 @@ def parts(policy, t, x):
     return np.exp(log_weights), np.asarray(means, float), np.exp(np.asarray(log_sd, float))
 
 
+@pytest.mark.slow
 def test_density_is_that_of_the_mixture():
     game = nf.games.LinearQuadratic(B=np.ones((1, 2)))
     mixed, x = policy(game), jnp.array([0.4])
@@ -63,6 +64,7 @@ def test_actions_follow_the_density():
     np.testing.assert_allclose(np.cov(drawn.T), covariance, atol=0.03 * covariance.max())
 
 
+@pytest.mark.slow
 def test_bounded_actions_stay_inside_and_integrate_to_one():
     game = nf.games.BeachBarLine()
     fresh = MixtureNetwork.begin(

@@ -91,6 +91,7 @@ def test_what_is_no_number_is_left():
     assert np.isfinite(found.exploitability)
 
 
+@pytest.mark.slow
 def test_runs_are_saved_and_resumed(tmp_path):
     options = {"initial_policy": np.ones((9, 3)), "progress": False}
     whole = nf.run(CONTACT, nf.Auto(), num_iterations=5, out=tmp_path / "a", **options)

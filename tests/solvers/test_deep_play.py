@@ -69,6 +69,7 @@ def runs(tmp_path_factory, traces):
         return found
 
 
+@pytest.mark.slow
 def test_every_phase_is_traced_once(traces, runs):
     """Not anew for later iterations, nor after a resumption."""
     assert len(traces) == 3 + 4 + 5 + 4
@@ -202,6 +203,7 @@ def test_an_answer_among_walls_comes_back(tmp_path):
         assert np.isfinite(found[0]) and found[1] == -np.inf
 
 
+@pytest.mark.slow
 def test_the_answer_can_be_used(runs):
     solution = runs["deda-fp"][2]
     policy, flow = solution.policy, solution.flow
@@ -216,6 +218,7 @@ def test_the_answer_can_be_used(runs):
         assert flow[0].log_density(jnp.array([x])) == pytest.approx(wanted, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_solve_finds_what_run_finds(runs):
     """One program in place of several, so that only rounding differs."""
     solver = SOLVERS["mixture"]
@@ -269,6 +272,7 @@ class Burst(nf.games.LinearQuadratic):
         return jnp.where(jnp.abs(x[0]) > self.limit, jnp.inf, usual)
 
 
+@pytest.mark.slow
 def test_a_best_response_that_explodes(tmp_path):
     """Named with the iteration and the phase; what was good before is returned."""
     game, solver = Burst(horizon=5, limit=0.5), SOLVERS["descent"]

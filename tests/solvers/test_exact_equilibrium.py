@@ -61,6 +61,7 @@ def _solved(game, policy, atol):
     )
 
 
+@pytest.mark.slow
 def test_malware_mixes_at_one_state(precision):
     game = nf.games.MalwareSpread()
     solution = nf.solve(game, nf.ExactEquilibrium(), num_iterations=6)
@@ -104,6 +105,7 @@ def check_equilibrium(game, policy):
     assert np.max(regrets[policy > 0]) < 1e-9
 
 
+@pytest.mark.slow
 def test_some_of_the_random_games_mix_and_some_need_damping():
     solutions = [solved(coupled(seed, cyclic=cyclic)) for cyclic in (0, 1) for seed in range(6)]
     tables = [np.asarray(s.policy) for s in solutions]
@@ -111,6 +113,7 @@ def test_some_of_the_random_games_mix_and_some_need_damping():
     assert max(int(s.state.num_damped) for s in solutions) > 0
 
 
+@pytest.mark.slow
 def test_stays_at_an_equilibrium():
     game = coupled(1, cyclic=False)
     once = solved(game)
@@ -119,6 +122,7 @@ def test_stays_at_an_equilibrium():
     assert int(more.state.num_damped) == 0
 
 
+@pytest.mark.slow
 def test_info_describes_the_policy_that_entered():
     game, solver, key = coupled(3, cyclic=True), nf.ExactEquilibrium(), jax.random.key(0)
     state = solver.init(

@@ -64,6 +64,7 @@ class TestOnTheSoftThreshold:
         solver = nf.LocalEquilibrium(SoftThreshold(0.9), optimizer=nf.PowerStep(0.2, 0.0))
         assert abs(nf.solve(GAME, solver, num_iterations=100).policy.theta - 0.480336) < 1e-6
 
+    @pytest.mark.slow
     def test_steps_are_those_of_the_formula(self):
         solver = nf.LocalEquilibrium(SoftThreshold(0.9), optimizer=nf.PowerStep(0.3, 0.7))
         solution = nf.solve(GAME, solver, num_iterations=3)
@@ -147,6 +148,7 @@ class TestReports:
         exact = nf.partial_gradient(SMALL, SoftThreshold(0.3)).theta
         assert solution.history["gradient_norm"][0] == pytest.approx(float(abs(exact)), abs=1e-12)
 
+    @pytest.mark.slow
     def test_on_points_they_are_near_the_closed_form(self):
         game = ContinuousMalwareSpread()
         solver = nf.LocalEquilibrium(
@@ -307,6 +309,7 @@ def _numpy(tree):
     return jax.tree.map(np.asarray, tree)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_of_samples(tmp_path):
     test = TestFiles().test_a_resumed_run_ends_bitwise_where_one_ends
     test(SAVED["two-time-scales"], tmp_path)
@@ -322,6 +325,7 @@ class TestShell:
         assert load_solver("two-time-scales", {"num_samples": "10"}).num_samples == 10
         assert load_solver("local-social-optimum", {"crowd": "played-crowd"}).crowd is not None
 
+    @pytest.mark.slow
     def test_solve(self, tmp_path, capsys):
         words = "solve malware-spread --set num_states=5 --solver local-equilibrium --solver-set "
         words += "policy=soft-threshold gradient=simultaneous-perturbation --iterations 2"

@@ -27,6 +27,7 @@ def test_it_is_the_best_of_all_soft_thresholds(precision):
     assert solution.social_welfare > -3.7705 and solution.exploitability > 0.1
 
 
+@pytest.mark.slow
 def test_the_norm_is_that_of_the_total_gradient():
     solver = nf.LocalSocialOptimum(SoftThreshold(0.3), optimizer=nf.PowerStep(0.1, 0.0))
     solution = nf.solve(GAME, solver, num_iterations=1)
@@ -53,6 +54,7 @@ def test_a_table_is_as_good_as_the_best_threshold():
     np.testing.assert_allclose(repairs, np.arange(101) >= 21, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_perturbation_is_what_climbs_on_points():
     solver = nf.LocalSocialOptimum(
         Threshold(0.9),

@@ -150,6 +150,7 @@ def test_numbers_out_of_range(name):
         nf.MFOMO(**{name: 0.0})
 
 
+@pytest.mark.slow
 def test_gradient_where_nobody_comes_at_first():
     @jax.jit
     def gap(noise):

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 import nashfield as nf
 from nashfield.solvers.value_form import ValueForm
@@ -30,6 +31,7 @@ def test_state_has_no_action_axis():
     assert max(x.size for x in jax.tree.leaves(state)) == 9 * 42
 
 
+@pytest.mark.slow
 def test_thousands_of_steps_in_single_precision():
     def last():
         large = nf.games.GridNavigation(rows=12, columns=12, horizon=30)

@@ -51,6 +51,7 @@ def test_wrong_parameters():
         nf.games.BeachBarLine(max_step=0.0)
 
 
+@pytest.mark.slow
 def test_conformance():
     nf.testing.check_game(nf.games.BeachBarLine())
 

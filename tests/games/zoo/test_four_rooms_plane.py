@@ -103,6 +103,7 @@ def test_nobody_is_ever_inside_a_wall_or_outside(precision):
         assert (points <= 0.5).all()
 
 
+@pytest.mark.slow
 def test_a_walk_ends_where_very_small_steps_end():
     rng = np.random.default_rng(1)
     start = draw_free(rng, 600)
@@ -280,6 +281,7 @@ def test_wrong_parameters():
         nf.games.FourRoomsPlane(sigma=-1.0)
 
 
+@pytest.mark.slow
 def test_conformance():
     nf.testing.check_game(nf.games.FourRoomsPlane())
 

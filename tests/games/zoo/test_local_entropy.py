@@ -12,6 +12,7 @@ from nashfield.learners.riccati import affine_best_response, affine_sweep
 from nashfield.results import GameError, ParameterError
 
 
+@pytest.mark.slow
 def test_base_case(precision):
     game = nf.games.LocalEntropy()
     found = game.equilibrium()
@@ -25,6 +26,7 @@ def test_base_case(precision):
     np.testing.assert_allclose(swept.value, found.value, atol=1e-2 * tolerance + 1e-12)
 
 
+@pytest.mark.slow
 def test_one_step(precision):
     """s_1 = (s_0 + sqrt(s_0^2 + 2 c_m / c_a)) / 2."""
     game = LocalEntropy(

@@ -33,6 +33,7 @@ def judged(game, level):
     return found, ours
 
 
+@pytest.mark.slow
 def test_same_as_the_contact_game():
     game = Lasting(c_I=0.5)
     level = 1 - 0.4 * np.exp(-(((np.arange(NUM_DAYS) - 12) / 6) ** 2))
@@ -41,6 +42,7 @@ def test_same_as_the_contact_game():
     np.testing.assert_allclose(ours.contact_level, level, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_nothing_is_gained_at_equilibrium():
     game = Lasting(c_I=0.5)
     equilibrium = game.equilibrium(num_steps=NUM_DAYS - 1)

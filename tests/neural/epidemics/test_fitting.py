@@ -34,6 +34,7 @@ def fits():
         }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["prescribed", "neural"])
 def test_reproduction_numbers_are_found(fits, kind):
     counts, number = epidemic()
@@ -143,6 +144,7 @@ def test_training_that_diverges_keeps_what_was_good():
     assert np.isfinite(fit.active_fitted).all() and float(jnp.abs(fit.drift.out).max()) == 0
 
 
+@pytest.mark.slow
 def test_passes_that_are_not_finite_are_left_out(monkeypatch):
     counts, _ = epidemic(30)
     options = settings(num_iterations=2), series_of(counts), jnp.asarray(29), False

@@ -130,6 +130,7 @@ def test_known_inputs_of_the_future_are_taken():
         fit.forecast(0, key=KEY)
 
 
+@pytest.mark.slow
 def test_small_numbers_widen_bands():
     """States that are known, and chance in counts alone: the band is that of the counts."""
     still = settings(

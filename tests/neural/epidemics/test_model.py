@@ -113,6 +113,7 @@ def test_the_first_day_where_all_are_ill(settings, counted):
     np.testing.assert_allclose(np.exp(state.infected).sum() + np.exp(state.susceptible), 1)
 
 
+@pytest.mark.slow
 def test_samples_stay_on_the_simplex_and_their_chance_is_as_said():
     model = model_of(spread=2.0, transmission_noise=0.1)
     mean = state_of(model, rate=3.0, ill=0.5)
