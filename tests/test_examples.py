@@ -32,7 +32,14 @@ def block(start: str) -> str:
     return found
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
+SLOW = {"learnt_crowd", "social_optimum"}
+EXAMPLES = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in SLOW))
+    for path in sorted((ROOT / "examples").glob("*.py"))
+]
+
+
+@pytest.mark.parametrize("path", EXAMPLES)
 def test_examples(path, capsys):
     runpy.run_path(str(path), run_name="__main__")
     assert capsys.readouterr().out

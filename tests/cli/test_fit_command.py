@@ -30,7 +30,7 @@ class Fitted:
     c_a: float = 1.0
     off: float = 1.01
     assumptions = ("counts are reported cases", "recovery is given.")
-    exploitability, num_parameters, loss = 0.25, 12.0, 0.12
+    exploitability, avoidance_cost, num_parameters, loss = 0.25, 0.5, 12.0, 0.12
 
     def __post_init__(self):
         num = len(self.counts)
@@ -46,7 +46,8 @@ class Fitted:
         if self.rate is not None:
             self.settings = dataclasses.replace(self.settings, gamma=self.rate)
 
-    def forecast(self, num_days, *, key):
+    def forecast(self, num_days, *, inputs, key):
+        self.inputs_ahead = inputs
         median = self.active_fitted[-1] * np.exp(-0.1 * np.arange(1, num_days + 1))
         return SimpleNamespace(
             median=median,
@@ -206,6 +207,23 @@ def test_inputs_that_change_nothing_are_told(run, fitted, cases):
     out = " ".join(out.split())
     assert "warning the input old is 0" in out and "the input x" not in out
     assert "On the days ahead inputs keep their last value: old = 0, x = 1." in out
+
+
+def test_announced_events_reach_the_forecast(run, fitted, cases):
+    """Of the last day and of those ahead: the school opens on the third of them."""
+    last = cases.read_text().split()[-1].split(",")[0]
+    opens = np.datetime64(last) + 3
+    events = cases.with_name("events.csv")
+    events.write_text(f"# source: A\nstart,end,name\n2021-01-10,{opens - 1},closed\n")
+    options = ("--population", 100_000, "--no-plots", "--inputs", events, "--forecast", "5")
+    status, out, _ = run("fit", "epidemic", cases, *options)
+    assert status == 0
+    np.testing.assert_array_equal(fitted.calls[0].inputs_ahead[:, 0], [1, 1, 1, 0, 0])
+    out = " ".join(out.split())
+    assert (
+        f"On the days ahead inputs are what the file announces: closed = 1 and 0 from {opens}"
+        in out
+    )
 
 
 def test_interrupted_picture_leaves_the_numbers(run, fitted, cases, monkeypatch):

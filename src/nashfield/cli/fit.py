@@ -47,9 +47,10 @@ def main(args: argparse.Namespace) -> int:
         progress=True,
     )
     days_ahead = args.forecast or (_DAYS_OF_OUTBREAK if args.outbreak else _DAYS)
-    forecast = fit.forecast(days_ahead, key=forecast_key)
+    known = None if inputs is None else inputs.ahead(days_ahead)
+    forecast = fit.forecast(days_ahead, inputs=known, key=forecast_key)
     seconds = time.perf_counter() - start
-    notes = fit_report.assumptions(fit, counts, inputs, attribution)
+    notes = fit_report.assumptions(fit, counts, inputs, days_ahead, attribution)
     warnings = fit_warnings.warnings(fit, counts, inputs, outbreak=args.outbreak)
     found = fit_report.summary(fit, counts, forecast, notes, outbreak=args.outbreak)
     found |= {"warnings": warnings, "seed": args.seed, "seconds": seconds, "out": str(out)}

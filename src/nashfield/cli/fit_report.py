@@ -25,20 +25,30 @@ _NEW_AS_REPORTED = (
 )
 
 
-def assumptions(fit: Any, counts: Counts, inputs: Any, attribution: str | None) -> list[str]:
+def assumptions(
+    fit: Any, counts: Counts, inputs: Any, days_ahead: int, attribution: str | None
+) -> list[str]:
     """What the numbers rest on, one sentence or two each."""
     as_reported = _ACTIVE_AS_REPORTED if counts.new is None else _NEW_AS_REPORTED
     notes = [*counts.notes, as_reported, *fit.assumptions]
     if inputs is not None:
         notes.append(f"Inputs ({', '.join(inputs.names)}) are from: {inputs.source}")
-        held = zip(inputs.names, inputs.values[-1], strict=True)
-        notes.append(
-            "on the days ahead inputs keep their last value: "
-            + ", ".join(f"{name} = {value:g}" for name, value in held)
-        )
+        notes.append(_ahead(inputs, days_ahead))
     if attribution is not None:
         notes.append(attribution)
     return [f"{note[0].upper()}{note[1:].removesuffix('.')}." for note in notes]
+
+
+def _ahead(inputs: Any, days_ahead: int) -> str:
+    """What is assumed of every input on the days of a forecast."""
+    found, last, changes = [], inputs.dates[-1], False
+    for name, values in zip(inputs.names, inputs.ahead(days_ahead).T, strict=True):
+        turns = np.flatnonzero(np.diff(values)) + 1
+        told = "".join(f" and {values[k]:g} from {last + k}" for k in turns[:2])
+        found.append(f"{name} = {values[0]:g}{told}{' and so on' if len(turns) > 2 else ''}")
+        changes |= len(turns) > 0
+    way = "are what the file announces" if changes else "keep their last value"
+    return f"on the days ahead inputs {way}: {', '.join(found)}"
 
 
 def summary(
@@ -85,6 +95,7 @@ def summary(
         "contact_level": _number(fit.contact_level[-1]),
         "best_contact_level": _number(fit.best_contact_level[-1]),
         "exploitability": _number(fit.exploitability),
+        "avoidance_cost": _number(fit.avoidance_cost),
         "c_I": _number(fit.c_I),
         "c_a": _number(fit.c_a),
         "diverged_at": fit.diverged_at,
@@ -142,7 +153,8 @@ def print_lines(found: dict[str, Any]) -> None:
         f"{found['exploitability']:.6g}: what one person would save over these "
         f"{found['num_days']} days by the best contact level if everybody else behaved as learnt, "
         f"in the units of the assumed costs, c_I = {found['c_I']:g} for a day of illness "
-        f"(--cost-illness) and c_a = {found['c_a']:g} for avoidance (--cost-avoidance)",
+        f"(--cost-illness) and c_a = {found['c_a']:g} for avoidance (--cost-avoidance); the "
+        f"avoidance itself costs {found['avoidance_cost']:.6g}",
     )
     print("what was assumed")
     for note in found["assumptions"]:

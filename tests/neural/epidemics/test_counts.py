@@ -186,7 +186,29 @@ def test_events_become_columns(file):
     inputs = read_inputs(path, days)
     assert inputs.names == ("emergency", "travel") and inputs.source == "Cabinet Secretariat"
     np.testing.assert_array_equal(inputs.values.T, [[0, 1, 1, 0, 1, 1, 1], [1, 0, 0, 0, 0, 0, 0]])
-    np.testing.assert_array_equal(inputs.held(2), [[1, 0], [1, 0]])
+    np.testing.assert_array_equal(inputs.ahead(2), [[1, 0], [1, 0]])
+
+
+def test_announced_events_are_known_ahead(file):
+    path = file(
+        "# source: Cabinet Secretariat\nstart,end,name\n2021-01-02,2021-01-05,emergency\n"
+        "2021-01-06,,travel\n2021-01-01,9999-01-01,masks\n"
+    )
+    days = np.arange("2021-01-01", "2021-01-04", dtype="datetime64[D]")
+    inputs = read_inputs(path, days)
+    np.testing.assert_array_equal(inputs.values.T, [[0, 1, 1], [0, 0, 0], [1, 1, 1]])
+    # From the last day, the third, on.
+    ahead = [[1, 1, 1, 0, 0], [0, 0, 0, 1, 1], [1, 1, 1, 1, 1]]
+    np.testing.assert_array_equal(inputs.ahead(5).T, ahead)
+    assert len(inputs.announced) == 366
+    np.testing.assert_array_equal(inputs.ahead(400)[-1], [0, 1, 1])
+
+
+def test_later_rows_are_known_ahead(file):
+    path = file("date,doses\n2021-01-01,1\n2021-01-02,2\n2021-01-03,3\n2021-01-05,5\n")
+    days = np.arange("2021-01-01", "2021-01-03", dtype="datetime64[D]")
+    inputs = read_inputs(path, days, source="Digital Agency")
+    np.testing.assert_array_equal(inputs.ahead(4)[:, 0], [2, 3, 3, 3])
 
 
 def test_inputs_by_day(file):

@@ -15,28 +15,38 @@ from nashfield.datasets.table import (
     read_text,
 )
 
+# Announcements of later days than this many ahead are left out.
+_FAR = 366
 _SOURCE = re.compile(r"^#\s*source:\s*(\S.*)$", re.M | re.I)
 
 
 @dataclass(frozen=True, eq=False)
 class DailyInputs:
-    """DailyInputs by day.
+    """What was known from outside, by day.
 
     Attributes:
         dates: (D,) datetime64[D].
         names: of the inputs.
         values: (D, K) one column an input; 0 or 1 for events.
         source: who says so.
+        announced: (L, K) what the file says of the days after the last one, as far as it does.
     """
 
     dates: np.ndarray
     names: tuple[str, ...]
     values: np.ndarray
     source: str
+    announced: np.ndarray | None = None
 
-    def held(self, num_days: int) -> np.ndarray:
-        """The last known values for days to come: (num_days, K)."""
-        return np.repeat(self.values[-1:], num_days, axis=0)
+    def ahead(self, num_days: int) -> np.ndarray:
+        """Values of the last day and those ahead but the very last, as a forecast takes them.
+
+        As announced, and held at the last value beyond: (num_days, K).
+        """
+        known = self.values[-1:]
+        if self.announced is not None:
+            known = np.concatenate([known, self.announced])
+        return known[np.minimum(np.arange(num_days), len(known) - 1)]
 
 
 def read_inputs(path: str | Path, dates: np.ndarray, *, source: str | None = None) -> DailyInputs:
@@ -44,7 +54,8 @@ def read_inputs(path: str | Path, dates: np.ndarray, *, source: str | None = Non
 
     Either a column `date` and one column an input, with a number on every day of `dates`; or rows
     `start,end,name`, events that are 1 from their first to their last day and else 0 (an empty end:
-    it goes on). Nothing is taken on trust: where the file has no line `# source: ...`, `source` has
+    it goes on). What the file says of later days counts as announced: a forecast knows it. Nothing
+    is taken on trust: where the file has no line `# source: ...`, `source` has
     to say who the events are from.
 
     Args:
@@ -74,28 +85,32 @@ def read_inputs(path: str | Path, dates: np.ndarray, *, source: str | None = Non
             f"{name}: inputs have columns start,end,name, or date and one column an input; there "
             f"are {', '.join(header)}"
         )
-    return DailyInputs(dates, names, values, source)
+    return DailyInputs(dates, names, values[: dates.size], source, values[dates.size :])
 
 
 def _events(
     labels: list[str], rows: list[tuple[int, list[str]]], dates: np.ndarray, name: str
 ) -> tuple[tuple[str, ...], np.ndarray]:
     place = {label: labels.index(label) for label in ("start", "end", "name")}
-    active: dict[str, np.ndarray] = {}
+    spans: list[tuple[str, np.datetime64, np.datetime64 | None]] = []
     for line, row in rows:
         label = row[place["name"]].strip()
         if not label:
             raise DataError(f"{name}: line {line}: the event has no name")
-        first = parse_date(row[place["start"]], name, line)
-        last = dates[-1]
+        first, last = parse_date(row[place["start"]], name, line), None
         if row[place["end"]].strip():
             last = parse_date(row[place["end"]], name, line)
             if last < first:
                 raise DataError(f"{name}: line {line}: {label} ends on {last}, before its start")
-        now = (dates >= first) & (dates <= last)
-        active[label] = active.get(label, np.zeros(dates.size, bool)) | now
-    values = np.stack(list(active.values()), axis=1).astype(float)
-    return tuple(active), values
+        spans.append((label, first, last))
+    changes = [day for _, first, last in spans for day in (first, last) if day is not None]
+    end = min(max([dates[-1], *(day + 1 for day in changes)]), dates[-1] + _FAR)
+    days = np.arange(dates[0], end + 1)
+    active: dict[str, np.ndarray] = {}
+    for label, first, last in spans:
+        now = (days >= first) & (True if last is None else days <= last)
+        active[label] = active.get(label, np.zeros(days.size, bool)) | now
+    return tuple(active), np.stack(list(active.values()), axis=1).astype(float)
 
 
 def _columns(text: str, dates: np.ndarray, name: str) -> tuple[tuple[str, ...], np.ndarray]:
@@ -108,10 +123,13 @@ def _columns(text: str, dates: np.ndarray, name: str) -> tuple[tuple[str, ...], 
             raise DataError(
                 f"{name}: there is no row for {day}; the counts go from {dates[0]} to {dates[-1]}"
             )
-    rows = [where[day] for day in dates]
+    rows, later = [where[day] for day in dates], dates[-1] + 1
+    while later in where:
+        rows.append(where[later])
+        later += 1
     values = np.stack([column[rows] for column in table.columns.values()], axis=1)
     for k, label in enumerate(table.columns):
-        missing = dates[~np.isfinite(values[:, k])]
+        missing = np.flatnonzero(~np.isfinite(values[:, k]))
         if missing.size:
-            raise DataError(f"{name}: {label} is missing on {missing[0]}")
+            raise DataError(f"{name}: {label} is missing on {dates[0] + missing[0]}")
     return tuple(table.columns), values
