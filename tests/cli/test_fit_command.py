@@ -209,6 +209,23 @@ def test_inputs_that_change_nothing_are_told(run, fitted, cases):
     assert "On the days ahead inputs keep their last value: old = 0, x = 1." in out
 
 
+def test_a_fit_that_leads_nowhere_leaves_no_folder(run, cases, monkeypatch, tmp_path):
+    """But one that was there stays."""
+
+    def nowhere(*args, **kwargs):
+        raise ValueError("the fit leads to numbers that are not finite")
+
+    monkeypatch.setattr(epidemics, "fit_epidemic", nowhere)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for folder in (tmp_path / "new", kept):
+        status, _, err = run("fit", "epidemic", cases, "--population", 100_000, "--out", folder)
+        assert status == 2
+        assert "nashfield: error: the fit leads to numbers that are not finite" in err
+    assert not (tmp_path / "new").exists()
+    assert kept.is_dir()
+
+
 def test_announced_events_reach_the_forecast(run, fitted, cases):
     """Of the last day and of those ahead: the school opens on the third of them."""
     last = cases.read_text().split()[-1].split(",")[0]

@@ -9,6 +9,7 @@ from typing import Any
 
 from nashfield.cli import prepare
 from nashfield.cli.parser import UsageError
+from nashfield.results import NashfieldError
 
 # Forecast where --forecast is not given.
 _DAYS, _DAYS_OF_OUTBREAK = 14, 3
@@ -29,6 +30,7 @@ def main(args: argparse.Namespace) -> int:
 
     check_cases(counts)
     out = Path(args.out) if args.out else _fresh_folder()
+    fresh = not out.exists()
     storage.new_folder(out)
     for note in (*counts.notes, *fit_warnings.idle_inputs(inputs)):
         print(note, file=sys.stderr, flush=True)
@@ -36,16 +38,21 @@ def main(args: argparse.Namespace) -> int:
     fit_key, forecast_key = jax.random.split(jax.random.key(args.seed))
     start = time.perf_counter()
     settings = outbreak() if args.outbreak else EpidemicSettings()
-    fit = fit_epidemic(
-        counts,
-        gamma=args.gamma,
-        inputs=inputs,
-        settings=settings,
-        c_I=args.cost_illness,
-        c_a=args.cost_avoidance,
-        key=fit_key,
-        progress=True,
-    )
+    try:
+        fit = fit_epidemic(
+            counts,
+            gamma=args.gamma,
+            inputs=inputs,
+            settings=settings,
+            c_I=args.cost_illness,
+            c_a=args.cost_avoidance,
+            key=fit_key,
+            progress=True,
+        )
+    except (NashfieldError, ValueError):
+        if fresh:
+            out.rmdir()  # nothing was written yet
+        raise
     days_ahead = args.forecast or (_DAYS_OF_OUTBREAK if args.outbreak else _DAYS)
     known = None if inputs is None else inputs.ahead(days_ahead)
     forecast = fit.forecast(days_ahead, inputs=known, key=forecast_key)

@@ -107,8 +107,10 @@ def _heat_map(states: np.ndarray, solution: Solution, ax: Axes | None) -> Axes:
     )
     integer_ticks(ax.xaxis, states.shape[0])
     integer_ticks(ax.yaxis, states.shape[1])
-    if display_of(solution).states and states.shape[1] <= _MAX_NAMES:
-        ax.set_yticks(range(states.shape[1]), state_names(solution), fontsize="small")
+    if display_of(solution).states:
+        names, count = state_names(solution), states.shape[1]
+        places = range(count) if count <= _MAX_NAMES else chosen_times(count - 1, 8)
+        ax.set_yticks(places, [names[k] for k in places], fontsize="small")
     ax.set_xlabel("time")
     ax.set_ylabel("state")
     mass_bar(ax, image, states)

@@ -18,6 +18,7 @@ from nashfield.plotting.canvas import (
     title_of,
 )
 from nashfield.plotting.course import draw_actions_over_time
+from nashfield.plotting.decision import decides_once, draw_decision
 from nashfield.plotting.mosaic import (
     Grid,
     Mosaic,
@@ -44,7 +45,8 @@ def plot_policy(solution: Solution, *, ax: Axes | None = None) -> Axes:
     the policy, over the crowd at that time (dark: many). A triangle marks a cell that agents leave
     for the floor above or below with probability 1/2 or more. Without a grid: the probability of
     every action, over time and state; of the second alone where there are two; the mean number of
-    the action where there are more than twelve. Without time: the probabilities over the states.
+    the action where there are more than twelve. Where all decide once, from one state: a bar an
+    action. Without time: the probabilities over the states.
 
     Of a game on points: the mean action on the line, arrows in the plane, bands of every control
     beyond.
@@ -78,7 +80,9 @@ def plot_policy(solution: Solution, *, ax: Axes | None = None) -> Axes:
         return draw_actions(solution, ax)
     policy = np.asarray(solution.policy, np.float64)
     names = action_names(solution, policy.shape[-1])
-    if len(names) > _MAX_PANELS:
+    if decides_once(solution):
+        ax = draw_decision(solution, ax)
+    elif len(names) > _MAX_PANELS:
         mean = policy @ np.arange(len(names))
         ax = _single(mean, solution, "mean number of the action", float(len(names) - 1), ax)
     elif len(names) == 2:

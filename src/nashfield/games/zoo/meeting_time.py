@@ -158,7 +158,7 @@ class MeetingTime(OneShot):
         """Intentions as times of day."""
         if isinstance(self.scheduled, jax.core.Tracer) or isinstance(self.reach, jax.core.Tracer):
             return Display()
-        names = tuple(f"{time:.3g}" for time in np.asarray(self.intentions, float))
+        names = tuple(f"{time:.4g}" for time in np.asarray(self.intentions, float))
         return Display(states=("undecided", *names), actions=names)
 
     def _ratio(self) -> Any:
