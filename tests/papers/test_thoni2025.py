@@ -125,9 +125,11 @@ def test_meeting_as_it_was():
 
 @pytest.mark.slow
 def test_el_farol_as_it_was():
-    """A heap of those who went and one of those who stayed, half a unit apart, hold it up."""
+    """Runs differ by a factor of 7; the one that was published is among the middle half."""
     sizes = {"num_games": 10, "num_validation": 100, "batch_size": 4, "num_steps": 300}
-    found = [train(el_farol(), **sizes, key=jax.random.key(seed)) for seed in range(5)]
+    found = [train(el_farol(), **sizes, key=jax.random.key(seed)) for seed in range(100)]
     losses = np.array([float(x.training_loss) for x in found])
-    print(f"training {losses}, validation {[float(x.validation_loss) for x in found]}")
-    assert abs(np.median(losses) - 0.072) <= 0.005
+    low, middle, high = np.quantile(losses, [0.25, 0.5, 0.75])
+    print(f"training {middle:.4f} ({low:.4f}, {high:.4f}), from {losses.min()} to {losses.max()}")
+    assert abs(middle - 0.072) <= 0.005
+    assert low < 0.072 < high

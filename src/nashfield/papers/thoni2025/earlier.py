@@ -13,7 +13,6 @@ from nashfield.papers.thoni2025.sizes import Sizes
 
 def play(sizes: Sizes, *, key: PRNGKeyArray, tell: Callable[[str], None]) -> list[Row]:
     """Meeting with many games, and El Farol as it was."""
-    keys = jax.random.split(key, sizes.paired_seeds)
     tell("the earlier version: one noise for all, paired losses ...")
     meetings, bars = (
         [
@@ -25,11 +24,11 @@ def play(sizes: Sizes, *, key: PRNGKeyArray, tell: Callable[[str], None]) -> lis
                 num_steps=steps,
                 key=key,
             )
-            for key in keys
+            for key in jax.random.split(key, seeds)
         ]
-        for setting, games, fresh, batch, steps in (
-            (paired.meeting(), 1000, 1000, 32, 500),
-            (paired.el_farol(), 10, 100, 4, 300),
+        for setting, seeds, games, fresh, batch, steps in (
+            (paired.meeting(), sizes.paired_seeds, 1000, 1000, 32, 500),
+            (paired.el_farol(), sizes.bar_seeds, 10, 100, 4, 300),
         )
     )
     valid = [float(m.validation_loss) for m in meetings]

@@ -1,5 +1,8 @@
 """The system as its earlier version was: one network of 42 agents, one noise, paired losses.
 
+Of El Farol it is known that the draw of who goes was frozen, not how: here by one level an agent,
+below which its intention means staying.
+
 Kept to reproduce that version's numbers and to show its faults, never to be used: the network is
 tied to the number of agents, and it learns the one path of a noise that all agents share.
 """
@@ -63,26 +66,24 @@ def el_farol_drift(p: Float[Array, "N"], went: Any) -> Float[Array, "N"]:
     return -jax.vmap(jax.grad(cost))(p, went)
 
 
+def _meeting_start(key: PRNGKeyArray, shape: tuple[int, ...]) -> Array:
+    return 12 + 0.5 * jax.random.normal(key, shape, jnp.float32)
+
+
+def _bar_start(key: PRNGKeyArray, shape: tuple[int, ...]) -> Array:
+    return jax.random.uniform(key, shape, jnp.float32)
+
+
 def meeting() -> Setting:
     """Meeting arrival times."""
-
-    def start(key: PRNGKeyArray, shape: tuple[int, ...]) -> Array:
-        return 12 + 0.5 * jax.random.normal(key, shape, jnp.float32)
-
-    return Setting(MEETING, start, meeting_drift, _MEETING_SIGMA, jax.nn.softplus, jax.nn.softplus)
+    bend = jax.nn.softplus
+    return Setting(MEETING, _meeting_start, meeting_drift, _MEETING_SIGMA, bend, bend)
 
 
 def el_farol() -> Setting:
-    """El Farol bar; who goes is drawn once, from the first intentions."""
-
-    def start(key: PRNGKeyArray, shape: tuple[int, ...]) -> Array:
-        return jax.random.uniform(key, shape, jnp.float32)
-
-    return Setting(EL_FAROL, start, el_farol_drift, 0.0, jax.nn.leaky_relu, _same)
-
-
-def _same(x: Array) -> Array:
-    return x
+    """El Farol bar."""
+    bend = jax.nn.leaky_relu
+    return Setting(EL_FAROL, _bar_start, el_farol_drift, 0.0, bend, bend)
 
 
 class Trained(eqx.Module):
@@ -146,19 +147,20 @@ def _train(
     import optax
 
     num_games, num_validation, batch_size, num_steps, num_others = sizes
-    data_key, valid_key, noise_key, start_key, other_key, key = jax.random.split(key, 6)
+    data_key, valid_key, noise_key, start_key, other_key, level_key, key = jax.random.split(key, 7)
     games = setting.data.draw(data_key, num_games)
     fresh = setting.data.draw(valid_key, num_validation)
     weights, form = eqx.partition(network, eqx.is_array)
     noise = jax.random.normal(noise_key, (NUM_TURNS,), jnp.float32)
     belief = optax.adabelief(_LEARNING_RATE)
 
+    # Who goes is drawn from the same levels in every turn, game and step: the frozen draw.
+    levels = jax.random.uniform(level_key, (setting.data.num_agents,), jnp.float32)
+
     def loss(weights: Any, targets: Array, noise: Array, key: PRNGKeyArray) -> Array:
-        begin_key, went_key = jax.random.split(key)
-        starts = setting.start(begin_key, targets.shape)
-        went = jax.random.bernoulli(went_key, jnp.clip(starts, 0, 1))
+        starts = setting.start(key, targets.shape)
         net = eqx.combine(weights, form)
-        ends = jax.vmap(lambda x, w: _play(setting, net, x, w, noise))(starts, went)
+        ends = jax.vmap(lambda x: _play(setting, net, x, levels, noise))(starts)
         return jnp.mean((ends - targets) ** 2)
 
     def step(carry: Any, index: Array) -> Any:
@@ -178,10 +180,11 @@ def _train(
     return known, valid, others
 
 
-def _play(setting: Setting, network: Any, x: Array, went: Array, noise: Array) -> Array:
+def _play(setting: Setting, network: Any, x: Array, levels: Array, noise: Array) -> Array:
     """15 turns of Euler with dt = 1; the noise is a number a turn, the same for all agents."""
 
     def turn(x: Array, kick: Array) -> tuple[Array, None]:
+        went = levels < x
         return x + setting.drift(x, went) + network(x) + setting.sigma * kick, None
 
     return jax.lax.scan(turn, x, noise)[0]

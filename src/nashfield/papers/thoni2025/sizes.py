@@ -12,7 +12,8 @@ class Sizes:
         num_shown: of them, for how many laws at other numbers of agents are drawn.
         curve: further numbers of training games.
         curve_seeds: fits for each of these.
-        paired_seeds: of the earlier version's trainings.
+        paired_seeds: of the earlier version's trainings of the meeting.
+        bar_seeds: and of El Farol, which are quick and differ much.
         calibration_seeds: noises of the calibrations.
         num_samples: of a forecast.
     """
@@ -22,8 +23,9 @@ class Sizes:
     curve: tuple[int, ...] = (1, 3, 30, 100)
     curve_seeds: int = 5
     paired_seeds: int = 5
+    bar_seeds: int = 100
     calibration_seeds: int = 5
     num_samples: int = 1000
 
 
-QUICK = Sizes(3, 1, (), 1, 5, 1, 500)
+QUICK = Sizes(3, 1, (), 1, 5, 100, 1, 500)
