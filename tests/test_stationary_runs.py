@@ -112,6 +112,7 @@ def test_another_game(folder, game, message):
         nf.Solution.load(folder, game=game)
 
 
+@pytest.mark.slow
 def test_points_are_no_table(tmp_path):
     nf.solve(POINTS, PLAYED, num_iterations=1).save(tmp_path / "a")
     with pytest.raises(RunFolderError, match=r"policy has shape \(\), but the game has"):

@@ -71,6 +71,7 @@ def test_check_compares_parameters_with_the_table(run):
     assert status == 1 and "the table is not that of the parameters" in out
 
 
+@pytest.mark.slow
 def test_a_social_optimum_does_not_stop_at_an_equilibrium(run):
     # On its way from theta = .5 it passes, or begins at, an equilibrium.
     line = ("solve", "malware-spread", "--solver", "local-social-optimum", *SMALL)

@@ -95,6 +95,7 @@ def test_a_game_is_played_by_its_gradient(precision):
     np.testing.assert_allclose(found[0], x, atol=2e-5 if precision == "float32" else 1e-12)
 
 
+@pytest.mark.slow
 def test_many_steps_in_single_precision():
     """30,000 of them: each draws its own numbers, once, and none is left out or added."""
 
@@ -261,6 +262,7 @@ def test_derivative_of_a_mean():
         np.testing.assert_allclose(getattr(slopes, name), (ahead - behind) / 2e-5, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_slopes_stop_where_agents_are_held():
     """Who stands at a wall does not feel a push that leads beyond it."""
     game = ElFarolIntentions(weight=0.33, horizon=4, duration=2.0)

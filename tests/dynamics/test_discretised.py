@@ -47,6 +47,7 @@ def test_it_keeps_the_protocol():
     nf.testing.check_game(windy)
 
 
+@pytest.mark.slow
 def test_moves_keep_the_mean_and_rewards_are_those_at_the_centres():
     points = Windy()
     game = nf.discretise(points, num_cells=40, num_actions=5)

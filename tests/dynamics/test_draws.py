@@ -45,6 +45,7 @@ def draws(request):
     return draws_of(jax.random.key(7), request.param)
 
 
+@pytest.mark.slow
 def test_levels_are_uniform(draws):
     x = levels(draws, range(8), (3, 20_000))
     assert 0 <= x.min() < 1e-4

@@ -85,6 +85,7 @@ def along(gradient, direction):
     return sum(float(jnp.vdot(a, b)) for a, b in pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("game", "make"), [*QUICK, *(pytest.param(*pair, marks=pytest.mark.slow) for pair in SLOW)]
 )

@@ -71,6 +71,7 @@ def test_what_fits_passes():
     check_environment(Probe(bound=1.0), crowd())
 
 
+@pytest.mark.slow
 def test_episodes_against_a_loop(precision):
     """States, rewards and the terminal reward, by the game's own numbers written out."""
     game = Probe(push=(1.0, 0.5), price=(0.3, 0.7), wish=(0.1, 0.2), pull=2.0, aversion=0.5)

@@ -274,6 +274,7 @@ def spreads(theta, num_trajectories):
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "theta", [0.2, *(pytest.param(theta, marks=pytest.mark.slow) for theta in (0.3, 0.6))]
 )

@@ -176,6 +176,7 @@ def played_by(policy, game):
     return play(Environment.of(game, crowd()), policy, num_agents=3, key=KEY)
 
 
+@pytest.mark.slow
 def test_rows_against_a_loop():
     game, policy, memory, _, loss = parts()
     record = played_by(policy, game)

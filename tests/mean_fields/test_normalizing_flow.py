@@ -222,6 +222,7 @@ def test_fits_stop_early():
     assert int(flow.report.num_steps) == 50 * len(losses)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dim", "base"),
     [
@@ -281,6 +282,7 @@ def test_what_leaks_is_cut_off_and_the_rest_scaled_up():
         assert drawn.max() < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "num_layers"),
     [pytest.param("autoregressive", 1, marks=pytest.mark.slow), ("coupling", 2)],

@@ -80,6 +80,7 @@ def test_two_states_by_brute_force(wear, precision):
     assert float(found.ratio) == pytest.approx(float(found.optimum / found.welfare), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_malware_spread():
     game = nf.games.MalwareSpread()
     thresholds = [

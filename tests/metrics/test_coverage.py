@@ -47,6 +47,7 @@ def test_counts_are_those_of_a_histogram(precision):
         assert float(found.denoised_coefficient[b]) == pytest.approx(clean, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_chance_alone_is_taken_out():
     """n uniform states: E CV^2 = (M - 1) / n, standard deviation about sqrt(2 M) / n."""
     rng = np.random.default_rng(1)

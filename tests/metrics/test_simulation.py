@@ -109,6 +109,7 @@ def test_left_right_is_binomial(precision):
     check(found.gains, (1 - share) * (on_left - on_right))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("game", "sizes"),
     [

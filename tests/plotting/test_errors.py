@@ -75,6 +75,7 @@ def test_noise_below_zero_lies_on_the_floor(budget):
     assert any("zero or below" in text.get_text() for text in upper.texts)
 
 
+@pytest.mark.slow
 def test_solutions_with_a_budget_get_the_picture(budget, tmp_path):
     names = [path.name for path in nf.plotting.save_pictures(budget(), tmp_path)]
     assert names == ["flow.png", "policy.png", "exploitability.png", "errors.png"]

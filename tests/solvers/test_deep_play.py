@@ -76,6 +76,7 @@ def test_every_phase_is_traced_once(traces, runs):
     assert set(traces.values()) == {1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOLVERS)
 def test_histories_say_what_is_known(runs, name):
     history = runs[name][2].history

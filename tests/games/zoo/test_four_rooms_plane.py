@@ -123,6 +123,7 @@ def test_a_walk_ends_where_very_small_steps_end():
     assert counts[3:].sum() > 10
 
 
+@pytest.mark.slow
 def test_a_crowd_spread_evenly_stays_so():
     # Mirrors keep areas: no cell beside a wall fills up or empties.
     rng = np.random.default_rng(2)

@@ -38,6 +38,7 @@ def test_one_step(precision):
     assert abs(sd - (0.5 + np.sqrt(0.25 + 0.3)) / 2) < tolerance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("D", "C"), [(2, 1), pytest.param(3, 2, marks=pytest.mark.slow), (1, 2)])
 def test_in_more_dimensions(D, C):
     rng = np.random.default_rng(0)
@@ -88,6 +89,7 @@ def test_the_floor():
     assert LocalEntropy(floor=0.0).terminal_reward(x, box) == np.inf
 
 
+@pytest.mark.slow
 def test_the_terminal_weight():
     law = nf.Gaussian(np.array([0.2]), np.array([[0.3]]))
     x = jnp.asarray([0.7])
