@@ -98,17 +98,28 @@ class DifferentialGame(ContinuousGame):
         noise: Float[Array, "W"],
     ) -> Float[Array, "D"]:
         """Euler's x + a dt + sigma sqrt(dt) z, kept within the domain."""
-        dt = jnp.asarray(self.dt, x.dtype)
-        sigma = self.diffusion(t * dt, x, self.statistic(mean_field))
-        return self.inside(x + a * dt + sigma * jnp.sqrt(dt) * noise)
+        time = t * jnp.asarray(self.dt, x.dtype)
+        return self.moved(x, a, self.diffusion(time, x, self.statistic(mean_field)), noise)
 
     def reward(
         self, t: Time, x: Float[Array, "D"], a: Float[Array, "C"], mean_field: Any
     ) -> Float[Array, ""]:
         """-(c + |a|^2 / 2) dt."""
+        return self.earned(t, x, a, self.statistic(mean_field))
+
+    def moved(
+        self, x: Float[Array, "D"], a: Float[Array, "C"], sigma: Array, noise: Float[Array, "W"]
+    ) -> Float[Array, "D"]:
+        """A step with this diffusion."""
         dt = jnp.asarray(self.dt, x.dtype)
-        paid = self.cost(t * dt, x, self.statistic(mean_field)) + jnp.sum(a**2) / 2
-        return -paid * dt
+        return self.inside(x + a * dt + sigma * jnp.sqrt(dt) * noise)
+
+    def earned(
+        self, t: Time, x: Float[Array, "D"], a: Float[Array, "C"], statistic: Any
+    ) -> Float[Array, ""]:
+        """The reward of a step while the crowd has this statistic."""
+        dt = jnp.asarray(self.dt, x.dtype)
+        return -(self.cost(t * dt, x, statistic) + jnp.sum(a**2) / 2) * dt
 
 
 def check_no_common_noise(game: Any) -> None:

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray
 
 from nashfield.checks import check_number, check_size
 from nashfield.games.base import FiniteGame
@@ -126,7 +126,7 @@ def calibrate(
     key = jax.random.key(0) if key is None else key
     shifts = jax.random.normal(key, (num_starts, len(names))) * spread
     begin = jnp.asarray(middle) + shifts.at[0].set(0)
-    ends = _descend(paths, begin, seen, num_iterations)
+    ends = _descend(paths, begin, seen, jnp.asarray(num_iterations))
     losses = np.asarray(ends.losses, float)
     if not np.isfinite(losses).any():
         way_out = "a higher temperature" if isinstance(game, FiniteGame) else "more num_steps"
@@ -154,7 +154,7 @@ def _descend(
     paths: EquilibriumPaths,
     begin: Float[Array, "R N"],
     seen: Float[Array, "P M S"],
-    num_iterations: int,
+    num_iterations: Int[Array, ""],
 ) -> Descent:
     known = jnp.isfinite(seen)
     target = jnp.where(known, seen, 0)

@@ -125,19 +125,15 @@ class LearntGame(ContinuousGame):
         noise: Float[Array, "W"],
     ) -> Float[Array, "D"]:
         """Euler's step with the learnt diffusion."""
-        game = self.crowd.game.game
-        dt = jnp.asarray(game.dt, x.dtype)
         _, diffusion = self.crowd.speeds(t, x)
-        return game.inside(x + a * dt + diffusion * jnp.sqrt(dt) * noise)
+        return self.crowd.game.game.moved(x, a, diffusion, noise)
 
     def reward(
         self, t: Time, x: Float[Array, "D"], a: Float[Array, "C"], mean_field: Any
     ) -> Float[Array, ""]:
         """As in the game, against the frozen statistic."""
-        game = self.crowd.game.game
         statistic = jax.tree.map(lambda leaf: jnp.asarray(leaf)[t], self.crowd.statistic)
-        dt = jnp.asarray(game.dt, x.dtype)
-        return -(game.cost(t * dt, x, statistic) + jnp.sum(a**2) / 2) * dt
+        return self.crowd.game.game.earned(t, x, a, statistic)
 
 
 def learnt_exploitability(
