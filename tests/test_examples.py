@@ -33,6 +33,7 @@ def block(start: str) -> str:
 
 
 SLOW = {"learnt_crowd", "social_optimum"}
+assert {path.stem for path in (ROOT / "examples").glob("*.py")} >= SLOW
 EXAMPLES = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in SLOW))
     for path in sorted((ROOT / "examples").glob("*.py"))

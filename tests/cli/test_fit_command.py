@@ -237,10 +237,12 @@ def test_announced_events_reach_the_forecast(run, fitted, cases):
     assert status == 0
     np.testing.assert_array_equal(fitted.calls[0].inputs_ahead[:, 0], [1, 1, 1, 0, 0])
     out = " ".join(out.split())
-    assert (
-        f"On the days ahead inputs are what the file announces: closed = 1 and 0 from {opens}"
-        in out
-    )
+    assert "On the days ahead inputs keep their last value but where the file announces" in out
+    assert f"closed = 1 and 0 from {opens}" in out
+    # Where counts are cut, nobody is to know what came later.
+    status, *_ = run("fit", "epidemic", cases, *options, "--to", str(np.datetime64(last) - 1))
+    assert status == 0
+    np.testing.assert_array_equal(fitted.calls[1].inputs_ahead[:, 0], 1)
 
 
 def test_interrupted_picture_leaves_the_numbers(run, fitted, cases, monkeypatch):

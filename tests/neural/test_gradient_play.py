@@ -9,7 +9,7 @@ from tests.neural.bent import Bent
 from nashfield.games.differential import DifferentialGame
 from nashfield.games.zoo.meeting_arrival import MeetingArrival
 from nashfield.mean_fields import Uniform
-from nashfield.neural.gradient_play import gradient_play
+from nashfield.neural.gradient_play import brought_inside, gradient_play
 from nashfield.typing import Scalar, scalar
 
 KEY = jax.random.key(3)
@@ -115,3 +115,15 @@ def test_nobody_asks_for_costs_outside_the_domain(precision):
     np.testing.assert_allclose(value, -np.log(x) - 1, rtol=rounding, atol=rounding)
     by_hand = -(np.log(high) - np.log(low)) / (high - low)
     np.testing.assert_allclose(slope, by_hand, rtol=rounding)
+
+
+def test_walls_hold_agents_and_not_slopes(precision):
+    """Brought inside to the digit, with the slope of free agents."""
+    game = Scarce()
+    states = jnp.asarray([[-0.4], [0.3], [1.7]], precision)
+    value, slope = jax.jvp(
+        lambda x: brought_inside(game, x), (states,), (jnp.full_like(states, 2.0),)
+    )
+    assert value.dtype == precision
+    np.testing.assert_array_equal(value, game.inside(states))
+    np.testing.assert_array_equal(slope, 2.0)

@@ -75,6 +75,20 @@ def test_energy_distance_over_all_pairs(precision, n, m, dim):
     close(EnergyDistance()(jnp.asarray(x), jnp.asarray(y)), by_hand, precision)
 
 
+@pytest.mark.parametrize("likeness", ["same", "some"])
+def test_slopes_of_ties_are_those_of_the_plane(precision, likeness):
+    """Agents in one place push one another nowhere, on the line as in the plane."""
+    x = jnp.asarray([0.0, 0.0, 0.3, 1.0, 1.0], precision)
+    y = x if likeness == "same" else jnp.asarray([0.0, 0.3, 0.3, 0.9], precision)
+    flat = jax.grad(lambda x: EnergyDistance()(x[:, None], y[:, None]))(x)
+
+    def plane(z):
+        return jnp.stack([z, jnp.zeros_like(z)], -1)
+
+    expected = jax.grad(lambda x: EnergyDistance()(plane(x), plane(y)))(x)
+    np.testing.assert_allclose(flat, expected, atol=1e-6)
+
+
 def test_energy_distance_is_twice_cramers_on_the_line():
     """2 int (F - G)^2 is the sum over all pairs, an agent's distance to itself included."""
     x, y = crowds(11, 6, 1)

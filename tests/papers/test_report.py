@@ -12,8 +12,8 @@ def test_bars():
     assert not Row.within("x", 0.5, 0.50006, (0.4, 0.5)).agrees
     assert Row.near("x", 1.0, 1.09, 0.1).agrees
     assert not Row.near("x", 1.0, 1.11, 0.1).agrees
-    assert Row.near("x", None, 1.09, 0.1, reference=1.0).agrees
-    assert not Row.near("x", None, 1.11, 0.1, reference=1.0).agrees
+    assert Row.near_reference("x", 1.0, 1.09, 0.1).agrees
+    assert not Row.near_reference("x", 1.0, 1.11, 0.1).agrees
     assert Row.most("x", 1.0, 1.0).agrees
     assert not Row.most("x", 1.01, 1.0).agrees
     assert Row.most("x", 1.01, 1.0, judged=False).agrees is None
@@ -40,7 +40,7 @@ def test_table(report):
 
 
 def test_references_have_a_column_where_there_are_any():
-    rows = (Row.near("derived", None, 1.0, 0.1, reference=1.05), Row("printed", 2.0, 2.5))
+    rows = (Row.near_reference("derived", 1.05, 1.0, 0.1), Row("printed", 2.0, 2.5))
     lines = Report("A title", rows, {}).table().splitlines()
     assert lines[0].split()[:3] == ["paper", "reference", "ours"]
     assert lines[1].split()[:3] == ["derived", "1.05", "1"]

@@ -21,3 +21,11 @@ def test_one_decision_is_a_bar_an_action(solution_of):
     assert [bar.get_height() for bar in ax.patches] == [0] * 5 + [0.25, 0, 0.75] + [0] * 5
     names = [label.get_text() for label in ax.get_xticklabels()]
     assert names[5] == game.display.actions[40]
+
+
+def test_an_action_among_thousands_is_still_a_bar(solution_of):
+    game = nf.games.MeetingTime(num_actions=2001)
+    solution = solution_of(game)
+    policy = np.full_like(solution.policy, 1 / 2001)
+    ax = nf.plotting.plot_policy(dataclasses.replace(solution, policy=policy))
+    assert len(ax.patches) == 2001

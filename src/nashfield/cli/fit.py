@@ -1,15 +1,17 @@
 """`nashfield fit`: a game fitted to data, in a folder with its numbers and a picture."""
 
 import argparse
+import contextlib
+import dataclasses
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from nashfield.cli import prepare
 from nashfield.cli.parser import UsageError
-from nashfield.results import NashfieldError
 
 # Forecast where --forecast is not given.
 _DAYS, _DAYS_OF_OUTBREAK = 14, 3
@@ -17,7 +19,6 @@ _DAYS, _DAYS_OF_OUTBREAK = 14, 3
 
 def main(args: argparse.Namespace) -> int:
     """Fits an epidemic, says what it found and what it assumed, and keeps it."""
-    from nashfield import storage
     from nashfield.cli import fit_report, fit_warnings
     from nashfield.neural.epidemics.counts import check_cases
 
@@ -30,15 +31,13 @@ def main(args: argparse.Namespace) -> int:
 
     check_cases(counts)
     out = Path(args.out) if args.out else _fresh_folder()
-    fresh = not out.exists()
-    storage.new_folder(out)
-    for note in (*counts.notes, *fit_warnings.idle_inputs(inputs)):
-        print(note, file=sys.stderr, flush=True)
-    print("compiling, then fitting ...", file=sys.stderr, flush=True)
-    fit_key, forecast_key = jax.random.split(jax.random.key(args.seed))
-    start = time.perf_counter()
-    settings = outbreak() if args.outbreak else EpidemicSettings()
-    try:
+    with _folder(out):
+        for note in (*counts.notes, *fit_warnings.idle_inputs(inputs)):
+            print(note, file=sys.stderr, flush=True)
+        print("compiling, then fitting ...", file=sys.stderr, flush=True)
+        fit_key, forecast_key = jax.random.split(jax.random.key(args.seed))
+        start = time.perf_counter()
+        settings = outbreak() if args.outbreak else EpidemicSettings()
         fit = fit_epidemic(
             counts,
             gamma=args.gamma,
@@ -49,19 +48,15 @@ def main(args: argparse.Namespace) -> int:
             key=fit_key,
             progress=True,
         )
-    except (NashfieldError, ValueError):
-        if fresh:
-            out.rmdir()  # nothing was written yet
-        raise
-    days_ahead = args.forecast or (_DAYS_OF_OUTBREAK if args.outbreak else _DAYS)
-    known = None if inputs is None else inputs.ahead(days_ahead)
-    forecast = fit.forecast(days_ahead, inputs=known, key=forecast_key)
-    seconds = time.perf_counter() - start
-    notes = fit_report.assumptions(fit, counts, inputs, days_ahead, attribution)
-    warnings = fit_warnings.warnings(fit, counts, inputs, outbreak=args.outbreak)
-    found = fit_report.summary(fit, counts, forecast, notes, outbreak=args.outbreak)
-    found |= {"warnings": warnings, "seed": args.seed, "seconds": seconds, "out": str(out)}
-    fit_report.save(out, fit, counts, forecast, found)
+        days_ahead = args.forecast or (_DAYS_OF_OUTBREAK if args.outbreak else _DAYS)
+        known = None if inputs is None else inputs.ahead(days_ahead)
+        forecast = fit.forecast(days_ahead, inputs=known, key=forecast_key)
+        seconds = time.perf_counter() - start
+        notes = fit_report.assumptions(fit, counts, inputs, days_ahead, attribution)
+        warnings = fit_warnings.warnings(fit, counts, inputs, outbreak=args.outbreak)
+        found = fit_report.summary(fit, counts, forecast, notes, outbreak=args.outbreak)
+        found |= {"warnings": warnings, "seed": args.seed, "seconds": seconds, "out": str(out)}
+        fit_report.save(out, fit, counts, forecast, found)
     if not args.json:
         fit_report.print_lines(found)
     for text in warnings if args.json else ():
@@ -73,6 +68,22 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(found))
     return 0
+
+
+@contextlib.contextmanager
+def _folder(out: Path) -> Iterator[None]:
+    """A new folder, which goes again if nothing comes to be in it."""
+    from nashfield import storage
+
+    fresh = not out.exists()
+    storage.new_folder(out)
+    try:
+        yield
+    except BaseException:
+        if fresh:
+            with contextlib.suppress(OSError):
+                out.rmdir()
+        raise
 
 
 def _draw(out: Path, fit: Any, counts: Any, **shown: Any) -> Path:
@@ -118,7 +129,9 @@ def _inputs(args: argparse.Namespace, counts: Any) -> Any:
         return None
     from nashfield.neural.epidemics.inputs import read_inputs
 
-    return read_inputs(args.inputs, counts.dates, source=args.inputs_source)
+    inputs = read_inputs(args.inputs, counts.dates, source=args.inputs_source)
+    # Where counts are cut, the file may know what nobody knew on the last day.
+    return inputs if args.end is None else dataclasses.replace(inputs, announced=None)
 
 
 def _fresh_folder() -> Path:

@@ -47,7 +47,12 @@ def _ahead(inputs: Any, days_ahead: int) -> str:
         told = "".join(f" and {values[k]:g} from {last + k}" for k in turns[:2])
         found.append(f"{name} = {values[0]:g}{told}{' and so on' if len(turns) > 2 else ''}")
         changes |= len(turns) > 0
-    way = "are what the file announces" if changes else "keep their last value"
+    way = "keep their last value"
+    if changes:
+        way += (
+            " but where the file announces another (the drift was learnt from forecasts that held "
+            "it)"
+        )
     return f"on the days ahead inputs {way}: {', '.join(found)}"
 
 

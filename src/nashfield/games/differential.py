@@ -125,9 +125,9 @@ class DifferentialGame(ContinuousGame):
 def check_no_common_noise(game: Any) -> None:
     """Raises GameError if agents share a noise: the crowd then has no one flow to respond to."""
     noise = game.common_noise if isinstance(game, DifferentialGame) else 0.0
-    if not isinstance(noise, jax.core.Tracer) and float(noise) > 0:
+    if not isinstance(noise, jax.core.Tracer) and float(noise) != 0:
         raise GameError(
             f"{type(game).__name__} has common noise: its crowd takes another way every time, and "
-            "there is no frozen one to respond to; set common_noise to 0, or simulate it with "
-            "neural.NeuralMeanFieldGame"
+            "there is no one flow to respond to or to compare with; set common_noise to 0, or "
+            "simulate it with neural.NeuralMeanFieldGame"
         )

@@ -51,7 +51,7 @@ def fixed_point(
             tolerance * size,
             _NUM_LINEAR,
         )
-        close = missed <= jnp.finfo(right.dtype).eps ** 0.5 * size
+        close = missed <= jnp.maximum(tolerance, jnp.finfo(right.dtype).eps ** 0.5) * size
         return jnp.where(close, found, jnp.nan)
 
     def solve_linear(linear: Callable, right: Array) -> Array:

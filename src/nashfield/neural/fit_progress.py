@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import equinox as eqx
+import jax
 import numpy as np
 
 from nashfield import storage
@@ -70,5 +71,9 @@ def finished(fit: Fit, seconds: float) -> Fit:
 
 def _text(loss: AbstractLoss) -> str:
     """As one would write it: Wasserstein(power=2.0)."""
-    parts = {f.name: np.asarray(getattr(loss, f.name)).tolist() for f in dataclasses.fields(loss)}
-    return f"{type(loss).__name__}({', '.join(f'{k}={v}' for k, v in parts.items())})"
+    parts = []
+    for field in dataclasses.fields(loss):
+        value = getattr(loss, field.name)
+        numbers = isinstance(value, np.ndarray | np.generic | jax.Array)
+        parts.append(f"{field.name}={value.tolist() if numbers else repr(value)}")
+    return f"{type(loss).__name__}({', '.join(parts)})"

@@ -41,7 +41,7 @@ def descend(
     residuals: Callable[[Array], Array],
     starts: Float[Array, "R N"],
     num_known: Any,
-    num_iterations: int,
+    num_iterations: Any,
 ) -> Descent:
     """Minimises the sum of squared residuals from every start.
 

@@ -1,4 +1,4 @@
-"""The game's own part of a learnt drift, with derivatives that training can use."""
+"""The game's own part of a learnt crowd, with derivatives that training can use."""
 
 from typing import Any
 
@@ -33,6 +33,21 @@ def gradient_play(
     arrays, rest = eqx.partition((game, t), eqx.is_array)
     fixed = eqx.combine(still(arrays), rest)
     return _drift(jnp.asarray(states), flat, fixed=fixed, unravel=unravel, width=width)
+
+
+def brought_inside(game: DifferentialGame, states: Float[Array, "N D"]) -> Float[Array, "N D"]:
+    """The nearest states of the domain, with slopes as if there were no walls.
+
+    The slope of those whom a wall holds is 0: a crowd that was all driven against it by a network
+    that has learnt little could never learn to come back.
+    """
+
+    @jax.custom_jvp
+    def inside(states: Array) -> Array:
+        return game.inside(states)
+
+    inside.defjvps(lambda dot, ans, states: dot)
+    return inside(states)
 
 
 @eqx.filter_custom_jvp

@@ -13,8 +13,8 @@ from nashfield.checks import check_number
 from nashfield.results import ParameterError
 from nashfield.typing import Array, Scalar, array, scalar
 
-# Pairs of agents that are held at once.
-_BLOCK = 2**20
+# Pairs of agents that are held at once, of each of the crowds that are compared together.
+_BLOCK = 2**18
 
 
 class AbstractLoss(eqx.Module):
@@ -173,22 +173,20 @@ class GaussianLikelihood(AbstractLoss):
 
 
 def _energy_on_the_line(x: Float[Array, "n"], y: Float[Array, "m"]) -> Float[Array, ""]:
-    """By the distribution functions: no table of distances."""
-    both = jnp.concatenate([x, y])
-    order = jnp.argsort(both)
-    seen = jnp.arange(1, len(both))
-    first = jnp.cumsum(order < len(x))[:-1]
-    apart = first.astype(both.dtype) / len(x) - (seen - first).astype(both.dtype) / len(y)
-    biased = 2 * jnp.sum(apart**2 * jnp.diff(both[order]))
-    # That counts pairs of an agent and itself, which are no pairs.
-    return biased - _mean_gap(x) / (len(x) - 1) - _mean_gap(y) / (len(y) - 1)
+    """By ranks: |x - y| = (x - y) sign(x - y), summed, is linear where the order is what it is."""
+    n, m = len(x), len(y)
+    centre = jax.lax.stop_gradient(jnp.mean(y))  # the signs sum to 0; rounding is less
+    x, y = x - centre, y - centre
+    across = (x @ _signs(x, y) + y @ _signs(y, x)) / (n * m)
+    within = x @ _signs(x, x) / (n * (n - 1)) + y @ _signs(y, y) / (m * (m - 1))
+    return 2 * (across - within)
 
 
-def _mean_gap(x: Float[Array, "n"]) -> Float[Array, ""]:
-    """Mean of |x_i - x_j| over all i and j: 2 F (1 - F), integrated."""
-    n = len(x)
-    share = jnp.asarray(np.arange(1, n) / n, x.dtype)
-    return 2 * jnp.sum(share * (1 - share) * jnp.diff(jnp.sort(x)))
+def _signs(x: Float[Array, "n"], y: Float[Array, "m"]) -> Float[Array, "n"]:
+    """Sum over j of sign(x_i - y_j); 0 for equal ones."""
+    ranked, x = jax.lax.stop_gradient((jnp.sort(y), x))
+    below, above = (jnp.searchsorted(ranked, x, side=side) for side in ("left", "right"))
+    return (below + above - len(y)).astype(x.dtype)
 
 
 def _distance(x: Float[Array, "D"], y: Float[Array, "D"]) -> Float[Array, ""]:

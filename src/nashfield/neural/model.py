@@ -12,7 +12,7 @@ from nashfield.checks import check_size
 from nashfield.dynamics.diffusions import AbstractDiffusion, Speeds, roll_crowd
 from nashfield.games.differential import DifferentialGame
 from nashfield.neural.first_networks import first_diffusion, first_network
-from nashfield.neural.gradient_play import gradient_play
+from nashfield.neural.gradient_play import brought_inside, gradient_play
 from nashfield.neural.learnt_game import learnt_exploitability
 from nashfield.neural.networks import Look, raw_features
 from nashfield.neural.observations import Inputs
@@ -68,7 +68,7 @@ class NeuralMeanFieldGame(AbstractDiffusion):
             key: for the weights.
 
         Raises:
-            TypeError: the game is no DifferentialGame.
+            TypeError: the game is no DifferentialGame, or drift or diffusion no network.
             ParameterError: a width or num_inputs is no size, or a network does not fit.
         """
         if not isinstance(game, DifferentialGame):
@@ -115,8 +115,8 @@ class NeuralMeanFieldGame(AbstractDiffusion):
         return Speeds(known, own, jnp.asarray(game.common_noise, states.dtype))
 
     def inside(self, states: Float[Array, "N D"]) -> Float[Array, "N D"]:
-        """See `AbstractDiffusion.inside`."""
-        return self.game.inside(states)
+        """See `AbstractDiffusion.inside`; slopes are those of agents without walls."""
+        return brought_inside(self.game, states)
 
     def simulate(
         self,

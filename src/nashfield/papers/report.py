@@ -4,7 +4,7 @@ import csv
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +55,16 @@ class Row:
         return cls(name, paper, ours, agrees=agrees, bar=f"in [{low:g}, {high:g}]", **more)
 
     @classmethod
-    def near(cls, name: str, paper: float | None, ours: float, tolerance: float, **more) -> "Row":
-        """A row whose bar is a distance from the paper's number, or from the reference."""
-        known = more["reference"] if paper is None else paper
-        agrees = abs(ours - known) <= tolerance
+    def near(cls, name: str, paper: float, ours: float, tolerance: float, **more) -> "Row":
+        """A row whose bar is a distance from the paper's number."""
+        agrees = abs(ours - paper) <= tolerance
         return cls(name, paper, ours, agrees=agrees, bar=f"within {tolerance:g}", **more)
+
+    @classmethod
+    def near_reference(cls, name: str, reference: float, ours: float, tolerance: float) -> "Row":
+        """A row whose bar is a distance from a number that the paper does not print."""
+        row = cls.near(name, reference, ours, tolerance)
+        return replace(row, paper=None, reference=reference)
 
     @classmethod
     def most(cls, name: str, ours: float, most: float, *, judged: bool = True, **more) -> "Row":

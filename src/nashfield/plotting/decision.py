@@ -32,7 +32,7 @@ def draw_decision(solution: Solution, ax: Axes | None) -> Axes:
     names = action_names(solution, len(shares))
     first, last = 0, len(shares) - 1
     if len(shares) > _MAX_NAMES:
-        taken = np.flatnonzero(shares > _TAKEN)
+        taken = np.flatnonzero(shares > min(_TAKEN, shares.max() / 2))
         first, last = max(first, taken[0] - _BESIDE), min(last, taken[-1] + _BESIDE)
     shown = np.arange(first, last + 1)
     ax.bar(shown, shares[shown], 0.8, color=PALETTE[0])

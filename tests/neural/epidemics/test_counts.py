@@ -192,23 +192,30 @@ def test_events_become_columns(file):
 def test_announced_events_are_known_ahead(file):
     path = file(
         "# source: Cabinet Secretariat\nstart,end,name\n2021-01-02,2021-01-05,emergency\n"
-        "2021-01-06,,travel\n2021-01-01,9999-01-01,masks\n"
+        "2021-01-06,,travel\n2021-01-02,9999-01-01,masks\n"
     )
     days = np.arange("2021-01-01", "2021-01-04", dtype="datetime64[D]")
     inputs = read_inputs(path, days)
-    np.testing.assert_array_equal(inputs.values.T, [[0, 1, 1], [0, 0, 0], [1, 1, 1]])
-    # From the last day, the third, on.
-    ahead = [[1, 1, 1, 0, 0], [0, 0, 0, 1, 1], [1, 1, 1, 1, 1]]
+    np.testing.assert_array_equal(inputs.values.T, [[0, 1, 1], [0, 0, 0], [0, 1, 1]])
+    # From the last day, the third, on; what travel does has never been seen, and it is held.
+    ahead = [[1, 1, 1, 0, 0], [0, 0, 0, 0, 0], [1, 1, 1, 1, 1]]
     np.testing.assert_array_equal(inputs.ahead(5).T, ahead)
     assert len(inputs.announced) == 366
-    np.testing.assert_array_equal(inputs.ahead(400)[-1], [0, 1, 1])
+    np.testing.assert_array_equal(inputs.ahead(400)[-1], [0, 0, 1])
 
 
-def test_later_rows_are_known_ahead(file):
-    path = file("date,doses\n2021-01-01,1\n2021-01-02,2\n2021-01-03,3\n2021-01-05,5\n")
+def test_later_rows_are_measured_and_not_announced(file):
+    """Not even read: they may have holes."""
+    path = file("date,doses\n2021-01-01,1\n2021-01-02,2\n2021-01-03,3\n2021-01-04,\n")
     days = np.arange("2021-01-01", "2021-01-03", dtype="datetime64[D]")
     inputs = read_inputs(path, days, source="Digital Agency")
-    np.testing.assert_array_equal(inputs.ahead(4)[:, 0], [2, 3, 3, 3])
+    np.testing.assert_array_equal(inputs.ahead(4)[:, 0], [2, 2, 2, 2])
+
+
+def test_days_with_a_gap_take_no_inputs(file):
+    days = np.array(["2021-01-01", "2021-01-03"], "datetime64[D]")
+    with pytest.raises(DataError, match="the days that inputs are read for must follow one"):
+        read_inputs(file("date,doses\n2021-01-01,1\n2021-01-03,2\n"), days, source="A")
 
 
 def test_inputs_by_day(file):

@@ -29,7 +29,8 @@ class DailyInputs:
         names: of the inputs.
         values: (D, K) one column an input; 0 or 1 for events.
         source: who says so.
-        announced: (L, K) what the file says of the days after the last one, as far as it does.
+        announced: (L, K) what is said of the days after the last one, for a year at most; None
+            where nothing is.
     """
 
     dates: np.ndarray
@@ -41,11 +42,14 @@ class DailyInputs:
     def ahead(self, num_days: int) -> np.ndarray:
         """Values of the last day and those ahead but the very last, as a forecast takes them.
 
-        As announced, and held at the last value beyond: (num_days, K).
+        As announced, and held at the last value beyond: (num_days, K). What never changed by the
+        last day is held altogether: nobody knows what its change would do.
         """
-        known = self.values[-1:]
-        if self.announced is not None:
-            known = np.concatenate([known, self.announced])
+        last = self.values[-1:]
+        if self.announced is None:
+            return np.repeat(last, num_days, axis=0)
+        known = np.concatenate([last, self.announced])
+        known = np.where(np.ptp(self.values, axis=0) > 0, known, last)
         return known[np.minimum(np.arange(num_days), len(known) - 1)]
 
 
@@ -54,13 +58,12 @@ def read_inputs(path: str | Path, dates: np.ndarray, *, source: str | None = Non
 
     Either a column `date` and one column an input, with a number on every day of `dates`; or rows
     `start,end,name`, events that are 1 from their first to their last day and else 0 (an empty end:
-    it goes on). What the file says of later days counts as announced: a forecast knows it. Nothing
-    is taken on trust: where the file has no line `# source: ...`, `source` has
-    to say who the events are from.
+    it goes on). What events do after the last of `dates` counts as announced. Nothing is taken on
+    trust: where the file has no line `# source: ...`, `source` has to say who the events are from.
 
     Args:
         path: the file.
-        dates: (D,) the days of the counts.
+        dates: (D,) the days of the counts, without a gap.
         source: where the numbers come from; the file's own line if None.
 
     Raises:
@@ -74,6 +77,8 @@ def read_inputs(path: str | Path, dates: np.ndarray, *, source: str | None = Non
             f"{name}: inputs need a named source: begin the file with a line '# source: ...'"
         )
     dates = np.asarray(dates, "datetime64[D]")
+    if np.any(np.diff(dates).astype(int) != 1):
+        raise DataError("the days that inputs are read for must follow one another")
     header, rows = parse_rows(text, name)
     labels = [plain(label) for label in header]
     if {"start", "end", "name"} <= set(labels):
@@ -85,7 +90,8 @@ def read_inputs(path: str | Path, dates: np.ndarray, *, source: str | None = Non
             f"{name}: inputs have columns start,end,name, or date and one column an input; there "
             f"are {', '.join(header)}"
         )
-    return DailyInputs(dates, names, values[: dates.size], source, values[dates.size :])
+    later = values[dates.size :]
+    return DailyInputs(dates, names, values[: dates.size], source, later if len(later) else None)
 
 
 def _events(
@@ -123,13 +129,10 @@ def _columns(text: str, dates: np.ndarray, name: str) -> tuple[tuple[str, ...], 
             raise DataError(
                 f"{name}: there is no row for {day}; the counts go from {dates[0]} to {dates[-1]}"
             )
-    rows, later = [where[day] for day in dates], dates[-1] + 1
-    while later in where:
-        rows.append(where[later])
-        later += 1
+    rows = [where[day] for day in dates]
     values = np.stack([column[rows] for column in table.columns.values()], axis=1)
     for k, label in enumerate(table.columns):
-        missing = np.flatnonzero(~np.isfinite(values[:, k]))
+        missing = dates[~np.isfinite(values[:, k])]
         if missing.size:
-            raise DataError(f"{name}: {label} is missing on {dates[0] + missing[0]}")
+            raise DataError(f"{name}: {label} is missing on {missing[0]}")
     return tuple(table.columns), values

@@ -19,11 +19,13 @@ _LAWS = ((0.9, 0.1, 0.0), (0.8, 0.2, 0.0), (0.6, 0.4, 0.0), (0.99, 0.01, 0.0))
 def play(sizes: Sizes, *, key: PRNGKeyArray, tell: Callable[[str], None]) -> list[Row]:
     """Without noise, and with noise 1e-3 for a strong and a weak cost of infection."""
     tell("calibration: no noise ...")
-    errors = _errors(SIRContact(), _LAWS[:1], 0.0, key)
+    plain_key, *noise_keys = jax.random.split(key, 3)
+    errors = _errors(SIRContact(), _LAWS[:1], 0.0, plain_key)
     rows = [_most("no noise", max(errors.values()), 0.01)]
-    for c_I, laws, most in ((1.0, _LAWS[:1], 0.05), (0.1, _LAWS, 0.10)):
+    settings = (1.0, _LAWS[:1], 0.05), (0.1, _LAWS, 0.10)
+    for (c_I, laws, most), noise_key in zip(settings, noise_keys, strict=True):
         tell(f"calibration: noise 1e-3, c_I = {c_I:g} ...")
-        keys = jax.random.split(key, sizes.calibration_seeds)
+        keys = jax.random.split(noise_key, sizes.calibration_seeds)
         found = [_errors(SIRContact(c_I=c_I), laws, _NOISE, one) for one in keys]
         worst = {name: max(errors[name] for errors in found) for name in _START}
         title = f"noise 1e-3, c_I = {c_I:g}, {len(laws)} initial laws"

@@ -103,4 +103,4 @@ def gradient_flow(key: PRNGKeyArray) -> Row:
 
 
 def _digits(name: str, known: float, ours: object, tolerance: float = _DIGITS) -> Row:
-    return Row.near(name, None, float(np.asarray(ours)), tolerance, reference=known)
+    return Row.near_reference(name, known, float(np.asarray(ours)), tolerance)

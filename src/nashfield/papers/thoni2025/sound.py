@@ -181,9 +181,10 @@ def _far_from_nash(trials: list[Trial], key: PRNGKeyArray, tell: Callable[[str],
     found = [t.model.exploitability(key=key) for t, key in zip(trials, keys, strict=True)]
     error = max(float(certificate.error) for certificate in found)
     return Row.mean(
-        f"meeting: exploitability of the learnt crowd (the grid's error is {error:.2g} at most)",
+        "meeting: exploitability of the learnt crowd",
         None,
         [float(certificate) for certificate in found],
+        bar=f"(the grid's error is {error:.2g} at most)",
     )
 
 
