@@ -4,8 +4,10 @@ import re
 
 import jax
 import pytest
+from tests.cli.fitted import ACTIVE, DAYS, Fitted
 
 from nashfield import cli
+from nashfield.neural import epidemics
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +58,27 @@ def fails():
             assert part in err
 
     return fails
+
+
+@pytest.fixture
+def fitted(monkeypatch):
+    """Puts `Fitted` in the place of the model; keeps what it was called with."""
+    calls = []
+
+    def fit_epidemic(counts, *, gamma, inputs, settings, c_I, c_a, key, progress):
+        calls.append(Fitted(counts, gamma, inputs, settings, c_I=c_I, c_a=c_a, **changes))
+        return calls[-1]
+
+    changes: dict = {}
+    fit_epidemic.changes = changes
+    fit_epidemic.calls = calls
+    monkeypatch.setattr(epidemics, "fit_epidemic", fit_epidemic)
+    return fit_epidemic
+
+
+@pytest.fixture
+def cases(tmp_path):
+    path = tmp_path / "cases.csv"
+    rows = "".join(f"{day},{x:.3f}\n" for day, x in zip(DAYS, ACTIVE, strict=True))
+    path.write_text("date,active\n" + rows)
+    return path

@@ -1,86 +1,17 @@
 """`nashfield fit epidemic`: what is read, said and kept, around a fit that is handed in."""
 
-import dataclasses
 import json
 import os
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tests.cli.fitted import ACTIVE, DAYS
 
 from nashfield.neural import epidemics
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("NASHFIELD_DATA"), reason="NASHFIELD_DATA names no folder of local copies"
 )
-DAYS = np.arange("2021-01-01", "2021-03-02", dtype="datetime64[D]")
-ACTIVE = 1000 * np.exp(-(((np.arange(60) - 30) / 12) ** 2)) + 50
-
-
-@dataclasses.dataclass
-class Fitted:
-    """What a model finds, made up."""
-
-    counts: epidemics.Counts
-    rate: float
-    inputs: object
-    settings: object
-    diverged_at: int | None = None
-    c_I: float = 1.0
-    c_a: float = 1.0
-    off: float = 1.01
-    assumptions = ("counts are reported cases", "recovery is given.")
-    exploitability, avoidance_cost, num_parameters, loss = 0.25, 0.5, 12.0, 0.12
-
-    def __post_init__(self):
-        num = len(self.counts)
-        self.active_fitted = self.off * self.counts.active
-        self.reproduction_number = np.linspace(1.5, 0.7, num)
-        self.reproduction_number_low = self.reproduction_number - 0.1
-        self.reproduction_number_high = self.reproduction_number + 0.1
-        self.gamma = np.full(num, self.rate or 0.1)
-        self.contact_level = np.linspace(1, 0.6, num)
-        self.best_contact_level = np.linspace(1, 0.5, num)
-        self.transmission = np.linspace(0.2, 0.1, num)
-        self.shares = np.tile([0.3, 0.1, 0.6], (num, 1))
-        if self.rate is not None:
-            self.settings = dataclasses.replace(self.settings, gamma=self.rate)
-
-    def forecast(self, num_days, *, inputs, key):
-        self.inputs_ahead = inputs
-        median = self.active_fitted[-1] * np.exp(-0.1 * np.arange(1, num_days + 1))
-        return SimpleNamespace(
-            median=median,
-            low=0.8 * median,
-            high=1.3 * median,
-            reproduction_number=np.full(num_days, 0.7),
-            reproduction_number_low=np.full(num_days, 0.6),
-            reproduction_number_high=np.full(num_days, 0.8),
-        )
-
-
-@pytest.fixture
-def fitted(monkeypatch):
-    """Puts `Fitted` in the place of the model; keeps what it was called with."""
-    calls = []
-
-    def fit_epidemic(counts, *, gamma, inputs, settings, c_I, c_a, key, progress):
-        calls.append(Fitted(counts, gamma, inputs, settings, c_I=c_I, c_a=c_a, **changes))
-        return calls[-1]
-
-    changes: dict = {}
-    fit_epidemic.changes = changes
-    fit_epidemic.calls = calls
-    monkeypatch.setattr(epidemics, "fit_epidemic", fit_epidemic)
-    return fit_epidemic
-
-
-@pytest.fixture
-def cases(tmp_path):
-    path = tmp_path / "cases.csv"
-    rows = "".join(f"{day},{x:.3f}\n" for day, x in zip(DAYS, ACTIVE, strict=True))
-    path.write_text("date,active\n" + rows)
-    return path
 
 
 def test_summary_files_and_picture(run, fitted, cases, tmp_path):
