@@ -99,6 +99,20 @@ def test_looks_change_nothing():
     assert abs(four.history["loss"][1] / four.history["loss"][-1] - 1) > 1e-4  # steps matter
 
 
+def test_moments_that_hardly_differ_are_not_blown_up():
+    """One game as wide as crowds are at first: its deviation tells 1% of their range."""
+    game = Free()
+    place = np.linspace(-1, 1, 41)
+    states = 3 + 0.3 * place / place.std()
+    seen = Observations.last_turn(game, states[None])
+    model = training_module.standardised(untrained(game), seen, KEY)
+    half = float(model.look.scale[0])
+    _, _, statistic, mean, deviation = np.asarray(model.look.scale)
+    assert half > 1.5
+    np.testing.assert_allclose([statistic, mean], 1.5, atol=0.2)
+    np.testing.assert_allclose(deviation, 0.1 * half, rtol=1e-6)
+
+
 @pytest.mark.slow
 def test_only_networks_are_trained():
     game = Free(nu=0.3)

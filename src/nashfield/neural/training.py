@@ -21,6 +21,8 @@ _LONGEST = 1.0
 _LOOK_CROWDS = 60
 # Looks are at a running mean of the weights that forgets a step at this rate.
 _FORGET = 0.03
+# Of moments of the crowd a feature of 1 is this share of the range of states, or more.
+_LEAST_MOMENT = 0.1
 # The learning rate falls to this share.
 _LAST_RATE = 0.02
 
@@ -200,6 +202,11 @@ def standardised(
         low = low.at[-model.num_inputs :].set(values.min(0))
         high = high.at[-model.num_inputs :].set(values.max(0))
     half = (high - low) / 2
+    # Few games hardly differ in mean and deviation; noise must not fill the features' range.
+    dim = game.state_dim
+    first = rows.shape[-1] - model.num_inputs - 2 * dim
+    least = _LEAST_MOMENT * jnp.tile(half[:dim], 2)
+    half = half.at[first : first + 2 * dim].max(least)
     flat = half <= 1e-6 * (1 + jnp.abs(low))
     look = Look((low + high) / 2, jnp.where(flat, 1, half))
     # Times are between -1 and 1 as they are.
