@@ -75,6 +75,19 @@ def test_energy_distance_over_all_pairs(precision, n, m, dim):
     close(EnergyDistance()(jnp.asarray(x), jnp.asarray(y)), by_hand, precision)
 
 
+def test_many_crowds_at_once_are_what_each_is(precision):
+    """As training takes them: compiled, and mapped over times."""
+    x, y = (np.random.default_rng(0).normal(size=(3, n, 1)).astype(precision) for n in (120, 6))
+    found = jax.jit(jax.vmap(EnergyDistance()))(x, 1 + y)
+    by_hand = [
+        2 * pairs(math.dist, a, 1 + b)
+        - pairs(math.dist, a, a, apart=True)
+        - pairs(math.dist, b, b, apart=True)
+        for a, b in zip(x, y, strict=True)
+    ]
+    close(found, by_hand, precision)
+
+
 @pytest.mark.parametrize("likeness", ["same", "some"])
 def test_slopes_of_ties_are_those_of_the_plane(precision, likeness):
     """Agents in one place push one another nowhere, on the line as in the plane."""

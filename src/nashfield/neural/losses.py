@@ -185,7 +185,9 @@ def _energy_on_the_line(x: Float[Array, "n"], y: Float[Array, "m"]) -> Float[Arr
 def _signs(x: Float[Array, "n"], y: Float[Array, "m"]) -> Float[Array, "n"]:
     """Sum over j of sign(x_i - y_j); 0 for equal ones."""
     ranked, x = jax.lax.stop_gradient((jnp.sort(y), x))
-    below, above = (jnp.searchsorted(ranked, x, side=side) for side in ("left", "right"))
+    below, above = (
+        jnp.searchsorted(ranked, x, side=side, method="sort") for side in ("left", "right")
+    )
     return (below + above - len(y)).astype(x.dtype)
 
 
