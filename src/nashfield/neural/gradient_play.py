@@ -24,15 +24,18 @@ def gradient_play(
     Where a cost has a kink its gradient jumps, and the derivative of a jump is 0 almost everywhere:
     training would not notice that agents are driven back to the kink. Noise carries agents across
     it, so derivatives are central differences as wide as the noise of a step; in the statistic as
-    wide as in the state. With respect to the game's own numbers and to time they are 0.
+    wide as in the state. They are shortened to what brings an agent to the kink in one step: longer
+    ones would say that it is thrown beyond, and ever further, and would explode where agents do
+    not. With respect to the game's own numbers and to time they are 0.
     """
     still = jax.lax.stop_gradient
     flat, unravel = ravel_pytree(jax.tree.map(jnp.asarray, statistic))
-    width = jnp.sqrt(jnp.asarray(game.dt, states.dtype)) * jnp.mean(diffusion)
-    width = still(jnp.maximum(width, jnp.finfo(states.dtype).eps ** 0.5))
     arrays, rest = eqx.partition((game, t), eqx.is_array)
     fixed = eqx.combine(still(arrays), rest)
-    return _drift(jnp.asarray(states), flat, fixed=fixed, unravel=unravel, width=width)
+    states = jnp.asarray(states)
+    width = jnp.sqrt(jnp.asarray(game.dt, states.dtype)) * jnp.mean(diffusion)
+    width = still(jnp.maximum(width, jnp.finfo(states.dtype).eps ** 0.5))
+    return _drift(states, flat, fixed=fixed, unravel=unravel, width=width)
 
 
 def brought_inside(game: DifferentialGame, states: Float[Array, "N D"]) -> Float[Array, "N D"]:
@@ -75,14 +78,15 @@ def _drift_jvp(primals: Any, tangents: Any, *, fixed: Any, unravel: Any, width: 
         return (at(x, flat + step) - at(x, flat - step)) / (2 * width)
 
     def agent(x: Array, x_dot: Any) -> Array:
+        slopes = jax.vmap(by_state, (None, 0))(x, width * jnp.eye(len(x), dtype=dtype))
+        steepest = jnp.max(jnp.abs(slopes)) * jnp.asarray(game.dt, dtype)
         moved = jnp.zeros_like(x)
         if x_dot is not None:
-            steps = width * jnp.eye(len(x), dtype=dtype)
-            moved += x_dot @ jax.vmap(by_state, (None, 0))(x, steps)
+            moved += x_dot @ slopes
         if flat_dot is not None:
             steps = width.astype(flat.dtype) * jnp.eye(len(flat), dtype=flat.dtype)
             moved += (flat_dot @ jax.vmap(by_statistic, (None, 0))(x, steps)).astype(dtype)
-        return moved
+        return moved / jnp.maximum(steepest, 1)
 
     value = _drift(states, flat, fixed=fixed, unravel=unravel, width=width)
     axes = (0, None) if states_dot is None else (0, 0)
