@@ -82,8 +82,10 @@ class Crowds(torch.nn.Module):
             width = self.dt**0.5 * diffusion.mean(-1, keepdim=True)
             by_state = self.pull(y + width, seen) - self.pull(y - width, seen)
             by_begins = self.pull(y, seen + width) - self.pull(y, seen - width)
-            value, width = self.pull(y, seen), 2 * width
-        return value + (x - y) * (by_state / width) + (begins - seen) * (by_begins / width)
+            value = self.pull(y, seen)
+            by_state, by_begins = by_state / (2 * width), by_begins / (2 * width)
+            steepest = torch.clamp(self.dt * by_state.abs(), min=1)
+        return value + ((x - y) * by_state + (begins - seen) * by_begins) / steepest
 
     def pull(self, x: torch.Tensor, begins: torch.Tensor) -> torch.Tensor:
         """Minus the derivative of what an agent pays."""
