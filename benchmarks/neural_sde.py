@@ -76,7 +76,7 @@ def compare(python: Path, repeats: int, num_cpus: int, file: Path) -> dict[str, 
     versions = peer.ask("hello")
     peer.ask("prepare", file=str(file), settings=SETTINGS, game=game[fastest(trials)])
     agreement = peer.ask("agreement")
-    print("largest differences of the first step of training:", agreement, flush=True)
+    print("differences of the first step of training:", agreement, flush=True)
     if max(agreement.values()) > CLOSE:
         raise SystemExit("the two sides do not compute the same")
     length, first, chosen = SETTINGS["length"], {}, {}
