@@ -1,6 +1,7 @@
 """Values on a command line, and what to say of those that are none."""
 
 import argparse
+import math
 
 
 def count(text: str) -> int:
@@ -25,24 +26,27 @@ def _integer(text: str, least: int) -> int:
 
 def tolerance(text: str) -> float:
     """A number of at least 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < float("inf"):
+    number = _finite(text)
+    if number < 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
     return number
 
 
 def rate(text: str) -> float:
     """A positive number."""
+    number = _finite(text)
+    if number <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return number
+
+
+def _finite(text: str) -> float:
+    """The number; -1 for what is none."""
     try:
         number = float(text)
     except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return number
+        return -1.0
+    return number if math.isfinite(number) else -1.0
 
 
 def setting(text: str) -> tuple[str, str]:
